@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph that every part of fewbins speaks: immutable nodes and tensors."""
+
+from fewbins.graph.types import Dim, Graph, Node, Shape, Tensor
+
+__all__ = ["Dim", "Graph", "Node", "Shape", "Tensor"]
