@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a model file holds, and the limits that reader and writer share with the engine (docs/format.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fewbins.graph import Graph
+
+FORMAT = "fewbins"
+VERSION = (1, 0)  # a reader refuses another major version; minor versions only add optional keys
+NUMERICS = 1  # the arithmetic contract that the integers in the file were made for
+SCALES = "__scales"  # the float32 tensor of all activation scales
+PADDING = "__pad"  # names of the tensors that fill the gaps to the alignment start so
+ALIGNMENT = 64
+CRC_MARK = ',"crc32c":"'  # the header text ends in this, eight hex digits and '"}'
+
+MAX_HEADER_BYTES = 64 << 20
+MAX_NODES = 65_536
+MAX_TENSORS = 262_144
+MAX_RANK = 8
+MAX_DIM = 2**31 - 1
+MAX_ELEMENTS = 2**31 - 1
+MAX_DECODED_BYTES = 4 << 30
+MAX_NAME_BYTES = 1024
+
+# dtype of a constant -> its name in a safetensors file
+SAFETENSORS_DTYPE = {"float32": "F32", "levels": "U8", "int8": "I8", "uint8": "U8", "int32": "I32", "int64": "I64"}
+
+
+@dataclass(frozen=True, eq=False)
+class FileContents:
+    """A graph and what travels with it.
+
+    Attributes:
+        graph: float or quantized; inputs and outputs are float32.
+        scheme: the canonical scheme string.
+        preprocessing: how an image becomes the input, or None; fields as in `fewbins.Preprocessing`.
+        labels: class names in the order of the outputs, or None.
+        provenance: where the model came from: source hash, calibration, library version.
+        report: one row per layer, for people; the engine does not read it.
+    """
+
+    graph: Graph
+    scheme: str
+    preprocessing: Mapping[str, Any] | None = None
+    labels: Sequence[str] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    report: Sequence[Mapping[str, Any]] | None = None
