@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every error that fewbins raises on purpose.
 
-Each class is a `FewbinsError` and also the built-in that fits, so that `except ValueError` works for a caller who does not
-know this library. A message is one line: what is wrong, the value, where, and what to do.
+Each class is a `FewbinsError` and also the built-in that fits, so that `except ValueError` works for a caller who does
+not know this library. A message is one line: what is wrong, the value, where, and what to do.
 
 >>> try:
 ...     raise SchemeError("scheme '9bit' is unknown; did you mean '8bit' or '4bit'?")
@@ -41,7 +41,7 @@ class DataError(FewbinsError, ValueError):
 
 
 class CalibrationError(FewbinsError, ValueError):
-    """Calibration that gives no usable scale: no images, a range that is not finite, an accumulator that may overflow."""
+    """Calibration that gives no usable constants: no images, a range that is not finite, a sum that may overflow."""
 
 
 class ModelFileError(FewbinsError, ValueError):
