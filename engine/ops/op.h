@@ -107,7 +107,7 @@ class Op {
   virtual ~Op() = default;
 
   // Sets the dims of `out` from the dims of `in`; dtype and affine are already there. Throws Error(invalid_argument)
-  // that names the node when the sizes do not fit (see fail_shape in ops/attrs.h). The plan checks limits afterwards.
+  // that names the node when the sizes do not fit. The plan checks limits afterwards.
   virtual void infer(std::span<const TensorDesc> in, std::span<TensorDesc> out) const = 0;
 
   // Never returns nullptr.
