@@ -15,13 +15,27 @@ from fewbins.numerics.affine import (
     quantize,
     to_memory,
 )
+from fewbins.numerics.requantize import (
+    check_shift_spread,
+    clamp_float,
+    requantize_fixed,
+    requantize_float,
+    requantize_shift,
+    requantize_to_float,
+)
 
 __all__ = [
     "Affine",
     "along",
+    "check_shift_spread",
+    "clamp_float",
     "dequantize",
     "from_memory",
     "narrowed_levels",
     "quantize",
+    "requantize_fixed",
+    "requantize_float",
+    "requantize_shift",
+    "requantize_to_float",
     "to_memory",
 ]
