@@ -3,17 +3,20 @@
 // belongs to its indices.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <type_traits>
 
+#include "base/fork.h"
+
 namespace fewbins {
 
-class ThreadPool {
+class ThreadPool final : private ForkListener {
  public:
   // threads = 1 runs everything in the calling thread; 0 takes default_threads().
   explicit ThreadPool(int threads);
-  ~ThreadPool();
+  ~ThreadPool() override;
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
@@ -49,10 +52,12 @@ class ThreadPool {
   using Call = void (*)(void* context, int64_t begin, int64_t end, int slot);
   void run_loop(int64_t count, int64_t grain, Call call, void* context);
 
+  void after_fork_in_child() override;
+
   struct Impl;
   int threads_;
-  // Never empty when threads_ > 1; replaced (and the old one given up) in the child after a fork.
-  std::unique_ptr<Impl> impl_;
+  std::atomic<bool> busy_{false};  // a loop is using the workers
+  std::unique_ptr<Impl> impl_;     // made by the first loop that needs workers; touched only by who holds busy_
 };
 
 }  // namespace fewbins
