@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the project says about itself in several files says the same in each."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import fewbins
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_one_version_everywhere() -> None:
+    stated = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert stated and cited
+    assert stated[1] == cited[1] == fewbins.__version__ == version("fewbins")
+    assert f"## {stated[1]}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = []
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("engine/**/*.md")]
+    for document in documents:
+        for link in re.findall(r"\]\(([^)#\s]+)", document.read_text()):
+            if "://" not in link and not (document.parent / link).exists():
+                broken.append(f"{document.relative_to(ROOT)}: {link}")
+    assert not broken
+
+
+def test_every_source_file_names_its_license() -> None:
+    folders = ["src", "engine", "tests", "tools", "examples", "benchmarks"]
+    files = [
+        path for folder in folders for kind in ("py", "cpp", "h", "inc") for path in ROOT.glob(f"{folder}/**/*.{kind}")
+    ]
+    silent = [
+        path.relative_to(ROOT) for path in files if "SPDX-License-Identifier: Apache-2.0" not in path.read_text()[:200]
+    ]
+    assert not silent
