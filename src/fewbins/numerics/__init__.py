@@ -15,6 +15,15 @@ from fewbins.numerics.affine import (
     quantize,
     to_memory,
 )
+from fewbins.numerics.multipliers import (
+    fixed_multiplier,
+    fixed_residual_multipliers,
+    float_multiplier,
+    is_power_of_two,
+    mean_multiplier,
+    real_multiplier,
+    shift_amount,
+)
 from fewbins.numerics.requantize import (
     check_shift_spread,
     clamp_float,
@@ -23,19 +32,54 @@ from fewbins.numerics.requantize import (
     requantize_shift,
     requantize_to_float,
 )
+from fewbins.numerics.scales import (
+    affine_from_range,
+    asymmetric_scale,
+    bias_to_int32,
+    flush_subnormals,
+    power_of_two,
+    prove_int32,
+    prove_mean_int32,
+    raise_weight_scales,
+    symmetric_scale,
+    weight_sums,
+)
+from fewbins.numerics.tables import (
+    bilinear_weights,
+    build_table,
+)
 
 __all__ = [
     "Affine",
+    "affine_from_range",
     "along",
+    "asymmetric_scale",
+    "bias_to_int32",
+    "bilinear_weights",
+    "build_table",
     "check_shift_spread",
     "clamp_float",
     "dequantize",
+    "fixed_multiplier",
+    "fixed_residual_multipliers",
+    "float_multiplier",
+    "flush_subnormals",
     "from_memory",
+    "is_power_of_two",
+    "mean_multiplier",
     "narrowed_levels",
+    "power_of_two",
+    "prove_int32",
+    "prove_mean_int32",
     "quantize",
+    "raise_weight_scales",
+    "real_multiplier",
     "requantize_fixed",
     "requantize_float",
     "requantize_shift",
     "requantize_to_float",
+    "shift_amount",
+    "symmetric_scale",
     "to_memory",
+    "weight_sums",
 ]

@@ -2,8 +2,8 @@
 """From an int32 accumulator to the next tensor: the four rules of docs/numerics.md, section 4.
 
 In every rule `acc` holds exact integers of any shape, and a constant is either one value, one value per channel along
-`axis`, or (with `axis` None) an array that broadcasts. `zero_point` and `lo..hi` belong to the output; `lo..hi` is already
-narrowed by the fused activation. A residual comes as `q_r - z_r`, negated by the caller for a subtraction.
+`axis`, or (with `axis` None) an array that broadcasts. `zero_point` and `lo..hi` belong to the output; the fused
+activation has already narrowed `lo..hi`. A residual comes as `q_r - z_r`, negated by the caller for a subtraction.
 """
 
 from __future__ import annotations
