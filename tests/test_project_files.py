@@ -32,10 +32,7 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 def test_every_source_file_names_its_license() -> None:
     folders = ["src", "engine", "tests", "tools", "examples", "benchmarks"]
-    files = [
-        path for folder in folders for kind in ("py", "cpp", "h", "inc") for path in ROOT.glob(f"{folder}/**/*.{kind}")
-    ]
-    silent = [
-        path.relative_to(ROOT) for path in files if "SPDX-License-Identifier: Apache-2.0" not in path.read_text()[:200]
-    ]
+    kinds = ["py", "cpp", "h", "inc"]
+    files = [path for folder in folders for kind in kinds for path in (ROOT / folder).rglob(f"*.{kind}")]
+    silent = [str(path) for path in files if "SPDX-License-Identifier: Apache-2.0" not in path.read_text()[:200]]
     assert not silent
