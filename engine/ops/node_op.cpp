@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/node_op.h"
+
+namespace fewbins {
+
+void check_arity(const NodeDef& node, size_t lo, size_t hi) {
+  if (node.inputs.size() < lo || node.inputs.size() > hi)
+    fail_node(node, "it has ", node.inputs.size(), " inputs, expected ", lo, " to ", hi);
+  if (node.outputs.size() != 1) fail_node(node, "it has ", node.outputs.size(), " outputs, expected 1");
+}
+
+namespace {
+
+TensorDesc require_type(const NodeDef& node, const OpContext& context, const std::string& tensor, DType dtype) {
+  const TensorDesc desc = context.desc(tensor);
+  if (desc.dtype != dtype)
+    fail_node(node, "tensor '", tensor, "' is ", dtype_name(desc.dtype), ", expected ", dtype_name(dtype));
+  return desc;
+}
+
+}  // namespace
+
+TensorDesc require_input(const NodeDef& node, const OpContext& context, size_t slot, DType dtype) {
+  return require_type(node, context, node.inputs.at(slot), dtype);
+}
+
+TensorDesc require_output(const NodeDef& node, const OpContext& context, DType dtype) {
+  return require_type(node, context, node.outputs.at(0), dtype);
+}
+
+void require_same_type(const NodeDef& node, const OpContext& context) {
+  const TensorDesc out = context.desc(node.outputs.at(0));
+  if (out.dtype != DType::f32 && out.dtype != DType::levels)
+    fail_node(node, "output '", node.outputs[0], "' is ", dtype_name(out.dtype), ", expected float32 or levels");
+  for (size_t slot = 0; slot < node.inputs.size(); ++slot) {
+    const TensorDesc in = require_input(node, context, slot, out.dtype);
+    if (out.dtype == DType::levels && in.affine != out.affine)
+      fail_node(node, "levels of '", node.inputs[slot], "' and '", node.outputs[0],
+                "' differ, but the operator only moves them");
+  }
+}
+
+void require_rank(const NodeDef& node, const TensorDesc& desc, int rank) {
+  if (desc.dims.rank != rank)
+    fail_shape(node, "its input has shape ", desc.dims.text(), ", expected ", rank, " dimensions");
+}
+
+}  // namespace fewbins

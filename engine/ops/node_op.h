@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all operators share: the name that their messages start with, and checks of their operands.
+#pragma once
+
+#include <string_view>
+
+#include "ops/node_reader.h"
+#include "ops/op.h"
+
+namespace fewbins {
+
+class NodeOp : public Op {
+ protected:
+  explicit NodeOp(const NodeDef& node) {
+    node_.op = node.op;
+    node_.name = node.name;
+  }
+
+  NodeDef node_;  // op and name only, for messages
+};
+
+// Fails unless the node has lo..hi inputs and one output; descriptions of all of them are then known.
+void check_arity(const NodeDef& node, size_t lo, size_t hi);
+
+// The operand's description; fails unless its dtype is `dtype`.
+TensorDesc require_input(const NodeDef& node, const OpContext& context, size_t slot, DType dtype);
+TensorDesc require_output(const NodeDef& node, const OpContext& context, DType dtype);
+
+// For operators that move elements: input 0 and the output have one dtype and, as levels, one affine.
+void require_same_type(const NodeDef& node, const OpContext& context);
+
+// infer(): fails unless the tensor has this rank.
+void require_rank(const NodeDef& node, const TensorDesc& desc, int rank);
+
+}  // namespace fewbins
