@@ -109,7 +109,7 @@ class Session:
         rows: list[dict[str, Any]] = self._engine.profile(self._arrays(feed), repeats)
         return rows
 
-    def _arrays(self, feed: Feed) -> list[Array]:
+    def _arrays(self, feed: Any) -> list[Array]:
         names = [info.name for info in self.inputs]
         if isinstance(feed, np.ndarray):
             feed = [feed]
@@ -158,12 +158,15 @@ class InferenceSession:
         self._session = Session(path_or_bytes, threads or None)
 
     def get_inputs(self) -> list[TensorInfo]:
+        """The inputs, in order."""
         return self._session.inputs
 
     def get_outputs(self) -> list[TensorInfo]:
+        """The outputs, in order."""
         return self._session.outputs
 
     def get_providers(self) -> list[str]:
+        """There is one: this engine."""
         return ["FewbinsExecutionProvider"]
 
     def run(

@@ -50,7 +50,7 @@ class Preprocessing:
             raise DataError(f"preprocessing: channels '{self.channels}' is not one of {', '.join(CHANNELS)}")
         if self.resize not in RESIZES:
             raise DataError(f"preprocessing: resize '{self.resize}' is not one of {', '.join(RESIZES)}")
-        if self.size is not None and (len(self.size) != 2 or min(self.size) < 1):
+        if self.size is not None and (len(tuple(self.size)) != 2 or min(self.size) < 1):
             raise DataError(f"preprocessing: size {self.size} must be a height and a width of at least 1")
         if self.resize_to is not None and self.resize_to < 1:
             raise DataError(f"preprocessing: resize_to {self.resize_to} must be at least 1")
@@ -68,25 +68,26 @@ class Preprocessing:
         unknown = sorted(set(row) - names)
         if unknown:
             raise DataError(f"preprocessing: '{unknown[0]}' is not one of {', '.join(sorted(names))}")
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
         try:
             return cls(**values)
         except TypeError as error:
             raise DataError(f"preprocessing: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
+        """A mapping that `from_json` takes back."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     def array(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """uint8 (H, W, C), already of the right size and channel order, to float32 (C, H, W)."""
         if pixels.ndim != 3 or pixels.shape[2] != CHANNELS[self.channels]:
             raise DataError(f"pixels of shape {pixels.shape} are not (height, width, {CHANNELS[self.channels]})")
-        x = (pixels.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)
+        x = (pixels.astype(np.float32) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
 
     def image(self, image: Image) -> np.ndarray[Any, np.dtype[np.float32]]:
         """A Pillow image to float32 (C, H, W)."""
-        from PIL import Image as pillow  # noqa: N813 (the extra `images`)
+        from PIL import Image as pillow
 
         image = image.convert("L" if self.channels == "GRAY" else "RGB")
         if self.size is not None:

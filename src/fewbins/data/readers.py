@@ -78,7 +78,9 @@ def open_dataset(
     try:
         with np.load(name, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{name}: a single array; expected an NPZ file with 'x' (and 'y') or a folder of images")
+                raise DataError(
+                    f"{name}: a single array; expected an NPZ file with 'x' (and 'y') or a folder of images"
+                )
             data = {key: archive[key] for key in archive.files if key in ("x", "y", *inputs)}
     except OSError as error:
         raise FileAccessError(f"cannot read '{name}': {(error.strerror or str(error)).lower()}") from error
@@ -89,7 +91,9 @@ def open_dataset(
         data = {inputs[0]: data["x"]}
     missing = [i for i in inputs if i not in data]
     if missing:
-        raise DataError(f"{name}: no array for input '{missing[0]}'; give 'x' or one key per input ({', '.join(inputs)})")
+        raise DataError(
+            f"{name}: no array for input '{missing[0]}'; give 'x' or one key per input ({', '.join(inputs)})"
+        )
     arrays = {i: data[i] for i in inputs}
     count = len(arrays[inputs[0]])
     for key, array in arrays.items():

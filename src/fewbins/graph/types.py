@@ -81,6 +81,7 @@ class Tensor:
 
     @property
     def is_constant(self) -> bool:
+        """Whether the tensor has data."""
         return self.data is not None
 
     @property
@@ -168,6 +169,7 @@ class Graph:
         return operands + self.outputs.count(tensor)
 
     def node(self, name: str) -> Node:
+        """The node of that name; GraphError where there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node

@@ -128,7 +128,9 @@ def _need(condition: bool, message: str) -> None:
 def _header(data: bytes) -> Json:
     _need(len(data) >= 8, f"{len(data)} bytes are too few for a model file; the file is truncated or another kind")
     size = int.from_bytes(data[:8], "little")
-    _need(size <= MAX_HEADER_BYTES, f"the header claims {size} bytes, the limit is {MAX_HEADER_BYTES}; not a model file")
+    _need(
+        size <= MAX_HEADER_BYTES, f"the header claims {size} bytes, the limit is {MAX_HEADER_BYTES}; not a model file"
+    )
     _need(8 + size <= len(data), f"the header ends at byte {8 + size} but the file has {len(data)}; it is truncated")
     try:
         outer = json.loads(data[8 : 8 + size])
@@ -148,7 +150,7 @@ def _header(data: bytes) -> Json:
 
 def _stored(data: bytes) -> Stored:
     try:
-        return dict(safetensors.deserialize(data))
+        return dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise ModelFileError(f"the tensors do not match the file ({error}); it is truncated or corrupt") from error
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The claims about speed, as measurements made when the command runs."""

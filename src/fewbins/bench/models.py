@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole networks: fewbins and its rivals in one run, each in a process of its own under the same cap on the CPU.
+
+With one thread all are pinned to one core and take turns, the others stopped, round after round, so that a slow minute
+of the machine hits all of them alike. Only ratios inside one run mean anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fewbins.bench.engines import CAPS
+from fewbins.bench.places import network, tool
+from fewbins.errors import ArgumentError, DataError
+
+# caps of `isacap` -> caps of FEWBINS_ISA, for machines without that tool
+OWN_CAP = {"avx2": "avx2", "vnni": "avx512vnni", "none": ""}
+
+
+def run(
+    nets: Sequence[str],
+    caps: Sequence[str],
+    engines: Sequence[str],
+    *,
+    threads: int = 1,
+    core: int | None = None,
+    rounds: int = 7,
+    seconds: float = 0.15,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+) -> list[dict[str, Any]]:
+    """Time engines on networks.
+
+    Args:
+        nets: names of speed_models.py, or .onnx files.
+        caps: what of the CPU to show: avx2, avxvnni, avx512, vnni, none.
+        engines: see `fewbins.bench.engines`.
+        threads: per engine.
+        core: where to pin with one thread; by default the last that this process may use.
+        rounds: turns per engine.
+        seconds: length of a turn (at least three calls).
+        progress: called with turns done, turns in all, and a text.
+
+    Returns:
+        Rows with net, cap, engine, median_ms, min_ms, calls, gmacs where the network says its MACs; or `failed`.
+
+    Raises:
+        ArgumentError, DataError: an unknown cap, engine or network.
+    """
+    for cap in caps:
+        if cap not in CAPS:
+            raise ArgumentError(f"isa '{cap}' is unknown; one of {', '.join(CAPS)}")
+    paths = {net: network(net) for net in nets}
+    pinned = str(max(os.sched_getaffinity(0)) if core is None else core) if threads == 1 else "-"
+    total, done = len(nets) * len(caps) * len(engines) * (rounds + 1), 0
+    rows: list[dict[str, Any]] = []
+    for cap in caps:
+        for net, path in paths.items():
+            with contextlib.ExitStack() as stack:
+                workers = {e: stack.enter_context(_Worker(e, cap, threads)) for e in engines}
+                times: dict[str, list[float]] = {}
+                for engine, worker in workers.items():
+                    progress(done, total, f"{net} {cap} {engine}: loading")
+                    answer = worker.ask(f"load {path} {pinned}")
+                    done += 1
+                    if "failed" in answer:
+                        rows.append({"net": net, "cap": cap, "engine": engine, "failed": answer["failed"]})
+                        done += rounds
+                    else:
+                        times[engine] = []
+                for _ in range(rounds):
+                    for engine, seen in times.items():
+                        progress(done, total, f"{net} {cap} {engine}")
+                        answer = workers[engine].ask(f"go {seconds:g}")
+                        if isinstance(answer, dict):
+                            raise DataError(f"{engine} ended while it ran {net} under {cap}: {answer['failed']}")
+                        seen += answer
+                        done += 1
+            macs = _macs(path)
+            for engine, seen in times.items():
+                median = statistics.median(seen)
+                row = {"net": net, "cap": cap, "engine": engine, "median_ms": median, "min_ms": min(seen)}
+                rows.append({**row, "calls": len(seen), "gmacs": macs / median / 1e6 if macs else None})
+    return rows
+
+
+def _macs(path: os.PathLike[str]) -> int:
+    import onnx
+
+    properties = {p.key: p.value for p in onnx.load(os.fspath(path), load_external_data=False).metadata_props}
+    return int(properties.get("macs", 0))
+
+
+class _Worker:
+    """One engine's process, stopped but for its turns."""
+
+    def __init__(self, engine: str, cap: str, threads: int) -> None:
+        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+        command = [sys.executable, "-m", "fewbins.bench.worker", engine, cap, str(threads)]
+        if cap != "none":
+            isacap = tool("isacap")
+            if isacap is not None:
+                command = [str(isacap), cap, "--", *command]
+            elif engine.startswith("fb_") and cap in OWN_CAP:
+                environment["FEWBINS_ISA"] = OWN_CAP[cap]
+            else:
+                raise DataError(
+                    f"{engine} under {cap} needs the tool isacap, which hides CPU features from a process, in the "
+                    "tools folder beside FEWBINS_DATA; without it measure rivals with --isa none"
+                )
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, line: str) -> Any:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+            reply = self.process.stdout.readline()
+            self.process.send_signal(signal.SIGSTOP)
+            return json.loads(reply)
+        except (OSError, ValueError):
+            return {"failed": "the process died"}

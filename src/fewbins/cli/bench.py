@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fewbins bench`: the claims about speed, as commands."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import typer
+
+from fewbins.cli.common import CheckFailed, positive, print_json, print_table, progress
+from fewbins.errors import ArgumentError
+
+app = typer.Typer(help="Measure speed: fewbins beside its rivals, in one run.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Measure speed: fewbins beside its rivals, in one run."""
+
+
+@app.command("models")
+def models(
+    nets: str = typer.Option("resnet18", "--nets", help="Comma-separated networks of speed_models.py, or .onnx files."),
+    isa: str = typer.Option("none", "--isa", help="Comma-separated caps: avx2, avxvnni, avx512, vnni, none."),
+    engines: str = typer.Option(
+        "ort_f32,ort_int8,fb_float,fb_8bit,fb_255x33", "--engines", help="Comma-separated; fb_SCHEME is fewbins."
+    ),
+    threads: int = typer.Option(1, "--threads", help="Threads per engine."),
+    core: Optional[int] = typer.Option(None, "--core", help="Core to pin to with one thread."),  # noqa: UP045
+    rounds: int = typer.Option(7, "--rounds", help="Turns per engine."),
+    json: bool = typer.Option(False, "--json", help="Machine-readable output."),
+) -> None:
+    """Time whole networks, batch 1: medians over interleaved turns on one core."""
+    from fewbins.bench.models import run
+
+    positive("--threads", threads)
+    positive("--rounds", rounds)
+    with progress("bench") as tick:
+        rows = run(
+            _words("--nets", nets),
+            _words("--isa", isa),
+            _words("--engines", engines),
+            threads=threads,
+            core=core,
+            rounds=rounds,
+            progress=tick,
+        )
+    if json:
+        print_json("fewbins.bench.models/1", {"threads_per_engine": threads, "rows": rows})
+    else:
+        print_table(
+            f"batch 1, {threads} thread{'s' * (threads > 1)}; only ratios inside one run mean anything",
+            ("net", "cap", "engine", "median ms", "least ms", "GMAC/s", "note"),
+            [_cells(row) for row in rows],
+            right=("median ms", "least ms", "GMAC/s"),
+        )
+    failed = [row for row in rows if "failed" in row]
+    if failed:
+        raise CheckFailed(f"{failed[0]['engine']} could not run {failed[0]['net']}: {failed[0]['failed']}")
+
+
+def _words(option: str, text: str) -> list[str]:
+    words = [w for w in text.split(",") if w]
+    if not words:
+        raise ArgumentError(f"{option} is empty")
+    return words
+
+
+def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    if "failed" in row:
+        return row["net"], row["cap"], row["engine"], "", "", "", row["failed"]
+    gmacs = "" if row["gmacs"] is None else f"{row['gmacs']:.1f}"
+    return row["net"], row["cap"], row["engine"], f"{row['median_ms']:.3f}", f"{row['min_ms']:.3f}", gmacs, ""

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the verbs share: exit codes, JSON with a machine block, tables, progress on stderr, opening models and data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fewbins.errors import ArgumentError, FileAccessError
+
+CHECK_FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class CheckFailed(Exception):
+    """A check that the user asked for did not hold; exit code 1."""
+
+
+def say(message: str) -> None:
+    """A line on stderr."""
+    with contextlib.suppress(OSError, ValueError):
+        print(message, file=sys.stderr, flush=True)
+
+
+def print_json(schema: str, body: Mapping[str, Any]) -> None:
+    """One JSON object on stdout; `schema` is versioned, "fewbins.inspect/1"."""
+    print(json.dumps({"schema": schema, "machine": machine(), **body}, indent=1, allow_nan=False, default=_plain))
+
+
+def machine() -> dict[str, Any]:
+    """Where a result was made: CPU, instruction set, threads, version, commit."""
+    import fewbins
+    from fewbins import _engine
+
+    info = _engine.cpu_info()
+    return {
+        "cpu": info["name"],
+        "isa": info["isa"],
+        "threads": info["threads"],
+        "fewbins": fewbins.__version__,
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    if not os.path.isdir(os.path.join(root, ".git")):
+        return None
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            ["git", "-C", root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        )
+        return done.stdout.strip() or None
+    return None
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
+    """A table on stdout; `right` names the columns of numbers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*["" if cell is None else str(cell) for cell in row])
+    # A pipe or a file has no width: tables are not squeezed there.
+    console = Console(soft_wrap=False, markup=False, highlight=False, width=None if sys.stdout.isatty() else 200)
+    console.print(table)
+
+
+def _no_tick(done: int, total: int, text: str = "") -> None:
+    pass
+
+
+@contextlib.contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Yields `tick(done, total, text)`: a bar on stderr, only on a terminal and only after two seconds."""
+    if not sys.stderr.isatty():
+        yield _no_tick
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task(label, total=None)
+    start, shown = time.monotonic(), False
+
+    def tick(done: int, total: int, text: str = "") -> None:
+        nonlocal shown
+        if not shown and time.monotonic() - start > 2:
+            bar.start()
+            shown = True
+        bar.update(task, completed=done, total=total, description=f"{label} {text}".strip())
+
+    try:
+        yield tick
+    finally:
+        if shown:
+            bar.stop()
+
+
+def is_model_file(path: str) -> bool:
+    """Whether a path names a model file of ours (rather than an ONNX file), by its ending."""
+    if not os.path.exists(path):
+        raise FileAccessError(f"'{path}' does not exist")
+    if os.path.isdir(path):
+        raise FileAccessError(f"'{path}' is a folder; give a .fewbins or .onnx file")
+    if path.endswith(".fewbins"):
+        return True
+    if path.endswith(".onnx"):
+        return False
+    with open(path, "rb") as file:
+        return b'"fewbins"' in file.read(4096)
+
+
+def positive(name: str, value: int) -> int:
+    """The value, or ArgumentError where it is below 1."""
+    if value < 1:
+        raise ArgumentError(f"{name} is {value}; it must be at least 1")
+    return value
+
+
+def size_text(count: float) -> str:
+    """Bytes for people.
+
+    >>> size_text(1234567)
+    '1.23 MB'
+    """
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}" if unit != "B" else f"{int(count)} B"
+        count /= 1000
+    return f"{count:.3g} GB"

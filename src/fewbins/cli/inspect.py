@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fewbins inspect`: what is in a model, what stays float, form and kernel of every layer."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from fewbins.cli.common import is_model_file, print_json, print_table, size_text
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
+
+
+def command(
+    model: Path = typer.Argument(..., help="A .fewbins or .onnx file."),
+    json: bool = typer.Option(False, "--json", help="Machine-readable output."),
+) -> None:
+    """Show what is in a model: inputs, layers, bins, what stays float, and which kernels would run."""
+    body = _model_file(str(model)) if is_model_file(str(model)) else _onnx(str(model))
+    if json:
+        print_json("fewbins.inspect/1", body)
+        return
+    _print(body)
+
+
+def _model_file(path: str) -> dict[str, Any]:
+    from fewbins import model_file
+    from fewbins.session import Session
+
+    contents = model_file.read(path)
+    plan = {row["name"]: row for row in Session(path).plan()}
+    body = _graph(contents.graph, plan)
+    body.update(
+        kind="fewbins",
+        path=path,
+        size_bytes=os.path.getsize(path),
+        scheme=contents.scheme,
+        preprocessing=contents.preprocessing,
+        label_count=None if contents.labels is None else len(contents.labels),
+        provenance=dict(contents.provenance),
+    )
+    return body
+
+
+def _onnx(path: str) -> dict[str, Any]:
+    from fewbins.importers.onnx import load_onnx
+
+    body = _graph(load_onnx(path), {})
+    body.update(kind="onnx", path=path, size_bytes=os.path.getsize(path))
+    return body
+
+
+def _graph(graph: Any, plan: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    layers = []
+    for node in graph.nodes:
+        out = graph.tensors[node.outputs[0]]
+        quantized = out.dtype == "levels" or getattr(node.attrs, "requantize", None) is not None
+        weight = graph.tensors[node.params["weight"]] if node.op in WEIGHTED and "weight" in node.params else None
+        step = plan.get(node.name, {})
+        layers.append(
+            {
+                "name": node.name,
+                "op": node.op,
+                "function": getattr(node.attrs, "function", None),
+                "arithmetic": "integer" if quantized else "float",
+                "shape": list(out.shape),
+                "activation_bins": out.affine.levels.bins if out.affine is not None else None,
+                "weight_bins": weight.affine.levels.bins if weight is not None and weight.affine is not None else None,
+                "weight_shape": None if weight is None else list(weight.shape),
+                "requantize": getattr(getattr(node.attrs, "requantize", None), "kind", None),
+                "form": step.get("form"),
+                "kernel": step.get("kernel"),
+                "macs": step.get("macs"),
+            }
+        )
+    return {
+        "name": graph.name,
+        "inputs": [{"name": n, "shape": list(graph.tensors[n].shape)} for n in graph.inputs],
+        "outputs": [{"name": n, "shape": list(graph.tensors[n].shape)} for n in graph.outputs],
+        "ops": dict(Counter(node.op for node in graph.nodes)),
+        "weights": sum(t.value.size for t in graph.tensors.values() if t.is_constant),
+        "layers": layers,
+        "float_nodes": [row["name"] for row in layers if row["arithmetic"] == "float"],
+    }
+
+
+def _print(body: dict[str, Any]) -> None:
+    print(f"{body['path']}: {size_text(body['size_bytes'])}, {body['weights']:,} constants")
+    for what in ("inputs", "outputs"):
+        shapes = ", ".join(f"{row['name']} ({', '.join(map(str, row['shape']))})" for row in body[what])
+        print(f"{what}: {shapes}")
+    if body["kind"] == "fewbins":
+        print(f"scheme: {body['scheme']}")
+        if body["preprocessing"]:
+            print(f"preprocessing: {body['preprocessing']}")
+        raised = body["provenance"].get("raised_channels")
+        if raised:
+            print(f"weight channels whose scale was raised for their bias: {raised}")
+    rows = [
+        (
+            row["name"],
+            row["op"] + (f" {row['function']}" if row["function"] else ""),
+            "x".join(map(str, row["shape"])),
+            row["activation_bins"],
+            row["weight_bins"],
+            row["requantize"] or ("float" if row["arithmetic"] == "float" else ""),
+            row["form"],
+            row["kernel"],
+        )
+        for row in body["layers"]
+    ]
+    columns = ("layer", "op", "output", "bins out", "bins weight", "rule", "form", "kernel")
+    print_table("", columns, rows, right=("bins out", "bins weight"))
+    if body["kind"] == "fewbins" and body["float_nodes"]:
+        print(f"in float arithmetic: {', '.join(body['float_nodes'])}")
