@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "ops/node_reader.h"
+#include "ops/attrs.h"
 #include "ops/op.h"
 
 namespace fewbins {

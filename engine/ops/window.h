@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "ops/node_reader.h"
+#include "ops/attrs.h"
 
 namespace fewbins {
 
