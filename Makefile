@@ -14,7 +14,7 @@ EXTRAS := dev,onnx,images,bench,report,search
 CXX_FILES = $(shell git ls-files --cached --others --exclude-standard 'engine/*.cpp' 'engine/*.h' | while read f; do [ -e $$f ] && echo $$f; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-cpp test-python test-data test-sanitize test-package lint format bench wheel clean
+.PHONY: help install build demo test test-cpp test-python test-data test-sanitize test-package lint format bench wheel size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,22 +25,25 @@ $(VENV)/.installed: pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet "scikit-build-core>=0.10"
 	@# The extension is built by `make build` into src/fewbins, so pip only links the sources and the scripts.
-	$(PY) -m pip install --quiet --no-build-isolation -Cwheel.cmake=false -Ceditable.mode=inplace -e ".[$(EXTRAS)]"
+	$(PY) -m pip install --quiet --no-build-isolation -Cwheel.cmake=false -Cwheel.py-api=py3 -Ceditable.mode=inplace -e ".[$(EXTRAS)]"
 	@touch $@
 
 install: $(VENV)/.installed build ## the virtual environment with fewbins and all that tests and benches need
 
 # ---- the engine: one CMake tree for the library, the program, the C++ tests and the Python module
-$(BUILD)/build.ninja: $(VENV)/.installed
+# Warnings are errors in CI only: a compiler of tomorrow warns of what nobody could know.
+WERROR ?= OFF
+CONFIGURED := $(BUILD)/.configured-werror-$(WERROR)
+$(CONFIGURED): $(VENV)/.installed
 	$(BIN)/cmake -S . -B $(BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(BIN)/ninja -DPython_EXECUTABLE=$(PY) \
-	  -DFEWBINS_BUILD_PYTHON=ON -DFEWBINS_BUILD_TESTS=ON -DFEWBINS_WERROR=$(if $(CI),ON,OFF)
-	@touch $@
+	  -DFEWBINS_BUILD_PYTHON=ON -DFEWBINS_BUILD_TESTS=ON -DFEWBINS_WERROR=$(WERROR)
+	@rm -f $(BUILD)/.configured-* && touch $@
 
-build: $(BUILD)/build.ninja ## compile what changed and put the extension into src/fewbins
+build: $(CONFIGURED) ## compile what changed and put the extension into src/fewbins
 	$(BIN)/cmake --build $(BUILD) -j $(JOBS)
 	@$(BIN)/cmake --install $(BUILD) --prefix src --component python > $(BUILD)/install.log
 
-demo: build ## train nothing, need nothing: quantize a small CNN and compare schemes
+demo: build ## quantize a small CNN to several schemes and compare them; needs no data and no network
 	$(PY) examples/02_demo.py
 
 # ---- tests
@@ -84,9 +87,16 @@ format: $(VENV)/.installed ## rewrite Python and C++ in the house format
 bench: build ## time the models of FEWBINS_DATA beside ONNX Runtime
 	$(BIN)/fewbins bench models
 
-wheel: $(VENV)/.installed ## the sdist, and from it the wheel of this Python, in dist/
-	rm -rf dist
+wheel: $(VENV)/.installed ## the sdist, and from it the wheel of this Python, in dist/; installed and tried on its own
+	rm -rf dist build/wheel-venv
 	$(PY) -m build --outdir dist .
+	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip install --quiet dist/*.whl
+	build/wheel-venv/bin/fewbins doctor --self-test
+	build/wheel-venv/bin/fewbins-run --self-test
+
+size: $(VENV)/.installed ## lines of code of the core, as information
+	@$(PY) tools/core_size.py
 
 clean: ## remove what was built, keep the virtual environment
 	rm -rf build dist src/fewbins/bin src/fewbins/_engine*.so src/fewbins/_engine.pyi
