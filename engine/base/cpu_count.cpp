@@ -59,9 +59,9 @@ int cgroup_cpu_quota(const std::string& root, const std::string& membership) {
     while (true) {
       if (path == "/") path.clear();
       const std::string folder = base + path;
-      const std::string text = version2 ? read_text(folder + "/cpu.max")
-                                        : read_text(folder + "/cpu.cfs_quota_us") + " " +
-                                              read_text(folder + "/cpu.cfs_period_us");
+      const std::string text =
+          version2 ? read_text(folder + "/cpu.max")
+                   : read_text(folder + "/cpu.cfs_quota_us") + " " + read_text(folder + "/cpu.cfs_period_us");
       limit = smaller_limit(limit, cpus_of(text));
       if (path.empty()) break;
       const size_t slash = path.rfind('/');

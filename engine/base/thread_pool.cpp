@@ -70,9 +70,9 @@ class BlockedSignals {
 
 }  // namespace
 
-// One loop at a time. Workers join it through `gate_`: bit 0 says that the loop is open, the bits above count the workers
-// inside. The caller closes the gate when its own work is done, so a worker that wakes late never enters and never
-// holds anybody up.
+// One loop at a time. Workers join it through `gate_`: bit 0 says that the loop is open, the bits above count the
+// workers inside. The caller closes the gate when its own work is done, so a worker that wakes late never enters and
+// never holds anybody up.
 struct ThreadPool::Impl {
   explicit Impl(int workers) {
     const BlockedSignals blocked;

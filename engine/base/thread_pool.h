@@ -26,9 +26,9 @@ class ThreadPool final : private ForkListener {
   // FEWBINS_NUM_THREADS, else the smaller of the CPUs this process may use and its cgroup's quota. At least 1.
   [[nodiscard]] static int default_threads();
 
-  // Calls body(int64_t begin, int64_t end, int slot) for disjoint ranges that cover [0, count), and returns when all are
-  // done. Ranges are handed out dynamically, `grain` indices at a time (at least 1; the last range may be shorter), so
-  // begin is always a multiple of grain. `slot` is in [0, size()); no two ranges run at the same time with the same
+  // Calls body(int64_t begin, int64_t end, int slot) for disjoint ranges that cover [0, count), and returns when all
+  // are done. Ranges are handed out dynamically, `grain` indices at a time (at least 1; the last range may be shorter),
+  // so begin is always a multiple of grain. `slot` is in [0, size()); no two ranges run at the same time with the same
   // slot of the same loop, so per-slot scratch is safe. A body must not throw. Loops do not nest: a loop started inside
   // a body, or while another run uses the pool, runs in its own thread with slot 0.
   template <class Body>

@@ -39,7 +39,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   // O_NONBLOCK: opening a pipe must not wait for a writer; for plain files it means nothing.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) fail_io(path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) fail_io(path, errno);
   if (S_ISDIR(info.st_mode)) fail_io(path, EISDIR);
   if (!S_ISREG(info.st_mode)) fail(ErrorCode::io, "cannot read '", path, "': it is not a regular file");

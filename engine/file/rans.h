@@ -8,8 +8,8 @@
 //   uint32  the four decoder states
 //   uint16  the stream, in the order in which the decoder takes it
 // Byte i belongs to state i % 4. With x in [2^16, 2^32) and slot = x & 4095, the symbol is the one whose frequencies'
-// range [start, start + f) holds slot; then x = f * (x >> 12) + slot - start, and if x < 2^16, x = x << 16 | next uint16.
-// At the end all states are 2^16 and the stream is used up; a decoder refuses everything else.
+// range [start, start + f) holds slot; then x = f * (x >> 12) + slot - start, and if x < 2^16, x = x << 16 | next
+// uint16. At the end all states are 2^16 and the stream is used up; a decoder refuses everything else.
 #pragma once
 
 #include <cstddef>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The interface between the plan and the operators.
 //
-// Memory: an activation of rank 4 with logical (ONNX) dims N, C, H, W lies as N, H, W, C; every other rank lies row-major
-// in logical order. Levels are uint8 (u = q - lo), the rest float32. Buffers start on 64 bytes and have at least 64
-// readable bytes after their end (their values mean nothing). Constant operands of a node (NodeDef::inputs) are brought
-// to the same layout by the plan; params (NodeDef::params) stay as the file has them: logical order.
+// Memory: an activation of rank 4 with logical (ONNX) dims N, C, H, W lies as N, H, W, C; every other rank lies
+// row-major in logical order. Levels are uint8 (u = q - lo), the rest float32. Buffers start on 64 bytes and have at
+// least 64 readable bytes after their end (their values mean nothing). Constant operands of a node (NodeDef::inputs)
+// are brought to the same layout by the plan; params (NodeDef::params) stay as the file has them: logical order.
 //
 // Life of an operator: the factory reads the node, checks attributes and params and packs weights (once per model);
-// infer() gives sizes and prepare() builds what depends on them (once per set of input sizes); run() does the work. An Op
-// and an OpState are immutable when built: runs of several threads share them.
+// infer() gives sizes and prepare() builds what depends on them (once per set of input sizes); run() does the work. An
+// Op and an OpState are immutable when built: runs of several threads share them.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +50,7 @@ struct OpContext {
 enum class Alias : uint8_t {
   none,      // output and input 0 are different buffers
   in_place,  // output 0 may lie in the same buffer as input 0 (equal bytes), or not; run() works both ways
-  view,      // output 0 has the same bytes in the same order as input 0: the plan may skip run() when it shares the buffer
+  view,  // output 0 has the same bytes in the same order as input 0: the plan may skip run() when it shares the buffer
 };
 
 // What an operator prepared for one set of input sizes. Operators derive from it what else they need.
@@ -82,8 +82,8 @@ struct RunArgs {
   std::span<const TensorDesc> in_desc;
   std::span<const TensorDesc> out_desc;
   const OpState& state;
-  std::byte* scratch = nullptr;        // state.scratch_bytes
-  std::byte* slot_scratch = nullptr;   // pool.size() times slot_stride
+  std::byte* scratch = nullptr;       // state.scratch_bytes
+  std::byte* slot_scratch = nullptr;  // pool.size() times slot_stride
   size_t slot_stride = 0;
   ThreadPool& pool;
 
