@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a user meets it: a process, its exit code, its two streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_models import DIGITS, images
+
+from fewbins import Preprocessing
+
+
+def cli(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from fewbins.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def fails(done: subprocess.CompletedProcess[str], code: int = 2) -> str:
+    """The one line on stderr of a run that must end with `code`."""
+    assert done.returncode == code, (done.stdout, done.stderr)
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("fewbins: "), done.stderr
+    assert done.stdout == ""
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with calibration data, labelled data, preprocessing, images and a quantized model."""
+    folder = tmp_path_factory.mktemp("cli")
+    x = images(64)
+    np.savez(folder / "calibration.npz", x=x)
+    np.savez(folder / "test.npz", x=x, y=np.arange(64, dtype=np.int64) % 10)
+    np.save(folder / "x.npy", x[:3])
+    prepare = Preprocessing(size=(8, 8), channels="GRAY", mean=(0.0,), std=(255.0,))
+    (folder / "prepare.json").write_text(json.dumps(prepare.to_json()))
+    (folder / "labels.txt").write_text("\n".join(f"digit {k}" for k in range(10)))
+    (folder / "pictures" / "3").mkdir(parents=True)
+    Image.fromarray((x[0, 0] * 255).astype(np.uint8)).save(folder / "pictures" / "3" / "a.png")
+    done = cli(
+        "quantize", DIGITS, "--calibrate", folder / "calibration.npz", "--scheme", "255x33,first=8bit,last=8bit",
+        "--preprocessing", folder / "prepare.json", "--labels", folder / "labels.txt",
+        "-o", folder / "m.fewbins", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    body = json.loads(done.stdout)
+    assert body["schema"] == "fewbins.quantize/1" and body["size_bytes"] == (folder / "m.fewbins").stat().st_size
+    assert body["machine"]["cpu"]
+    return folder
+
+
+def test_quantize_prints_a_report_for_people(place, tmp_path):
+    done = cli("quantize", DIGITS, "--calibrate", place / "calibration.npz", "-o", tmp_path / "m.fewbins")
+    assert done.returncode == 0 and "smaller than" in done.stdout
+
+
+def test_quantize_calibrates_on_a_folder_of_images(place, tmp_path):
+    done = cli(
+        "quantize", DIGITS, "--calibrate", place / "pictures", "--preprocessing", place / "prepare.json",
+        "-o", tmp_path / "m.fewbins",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["m.fewbins", DIGITS])
+def test_inspect_shows_layers(place, name):
+    body = json.loads(cli("inspect", place / name, "--json").stdout)
+    assert body["schema"] == "fewbins.inspect/1" and "Conv" in {row["op"] for row in body["layers"]}
+    table = cli("inspect", place / name)
+    assert table.returncode == 0 and "Conv" in table.stdout
+
+
+def test_evaluate_counts_and_compares(place):
+    done = cli("evaluate", place / "m.fewbins", "--data", place / "test.npz", "--against", DIGITS, "--json")
+    body = json.loads(done.stdout)
+    assert body["samples"] == 64 and 0 <= body["top1_percent"] <= 100
+    assert body["agreement_percent"] > 50 and body["sqnr_db"] > 10
+    assert "top-1" in cli("evaluate", place / "m.fewbins", "--data", place / "test.npz").stdout
+
+
+def test_evaluate_reads_a_folder_with_the_models_preprocessing(place):
+    body = json.loads(cli("evaluate", place / "m.fewbins", "--data", place / "pictures", "--json").stdout)
+    assert body["samples"] == 1
+
+
+def test_run_on_an_array_writes_the_sessions_output(place, tmp_path):
+    import fewbins
+
+    done = cli("run", place / "m.fewbins", "--input", place / "x.npy", "-o", tmp_path / "y.npy")
+    assert done.returncode == 0, done.stderr
+    want = fewbins.Session(str(place / "m.fewbins")).run(np.load(place / "x.npy"))
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), want)
+
+
+def test_run_on_a_picture_prints_labels(place):
+    body = json.loads(cli("run", place / "m.fewbins", place / "pictures" / "3" / "a.png", "--json").stdout)
+    assert body["images"][0]["classes"][0]["label"].startswith("digit ")
+    assert "digit " in cli("run", place / "m.fewbins", place / "pictures").stdout
+
+
+def test_verify_passes_on_every_isa_of_this_machine(place):
+    body = json.loads(cli("verify", place / "m.fewbins", "--json").stdout)
+    assert body["passed"] and len(body["runs"]) >= 4
+    assert all(run["nodes_exact"] == run["nodes"] for run in body["runs"])
+
+
+def test_doctor_tests_the_kernels(place):
+    body = json.loads(cli("doctor", "--self-test", "--json").stdout)
+    assert body["self_test"]["passed"] and {"name", "family", "isa", "runs_here"} <= set(body["kernels"][0])
+
+
+def test_bench_models_measures_what_it_prints(place):
+    done = cli("bench", "models", "--nets", DIGITS, "--isa", "none", "--engines", "fb_8bit", "--rounds", "1", "--json")
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row["engine"] == "fb_8bit" and 0 < row["min_ms"] <= row["median_ms"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["inspect", "nowhere.onnx"], "does not exist"),
+        (["inspect", "."], "folder"),
+        (["inspect", "noise.onnx"], "ONNX"),
+        (["inspect", "noise.fewbins"], "noise.fewbins"),
+        (["quantize", DIGITS, "-o", "m.fewbins"], "calibrat"),
+        (["quantize", DIGITS, "-o", "m.fewbins", "--calibrate", "nowhere.npz"], "nowhere.npz"),
+        (["quantize", DIGITS, "-o", "m.fewbins", "--calibrate", "{place}/calibration.npz", "--scheme", "9bit"], "8bit"),
+        (["quantize", DIGITS, "-o", "no/where/m.fewbins", "--calibrate", "{place}/calibration.npz"], "does not exist"),
+        (["quantize", DIGITS, "-o", "m.fewbins", "--calibrate", "{place}/calibration.npz", "--observer", "x"], "mse"),
+        (["quantize", DIGITS, "-o", "m.fewbins", "--calibrate", "nan.npz"], "NaN"),
+        (["quantize", DIGITS, "-o", "m.fewbins", "--calibrate", "empty.npz"], "empty"),
+        (["quantize", DIGITS, "-o", "m.fewbins", "--calibrate", "wide.npz"], "shape"),
+        (["quantize", DIGITS, "-o", "m.fewbins", "--calibrate", "double.npz"], "float64"),
+        (["evaluate", "{place}/m.fewbins", "--data", "wide.npz"], "shape"),
+        (["run", "{place}/m.fewbins"], "--input"),
+        (["run", "{place}/m.fewbins", "--input", "wide.npy", "-o", "y.npy"], "shape"),
+        (["run", "{place}/m.fewbins", "--input", "noise.onnx", "-o", "y.npy"], "npy"),
+        (["run", "{place}/m.fewbins", "noise.onnx"], "image"),
+        (["verify", "{place}/m.fewbins", "--threads", "none"], "--threads"),
+        (["verify", "{place}/m.fewbins", "--isa", "mmx"], "avx2"),
+        (["bench", "models", "--isa", "mmx"], "avx2"),
+        (["nonsense"], "nonsense"),
+        (["inspect", DIGITS, "--nonsense"], "nonsense"),
+        (["inspect"], "MODEL"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(place, tmp_path, arguments, says):
+    (tmp_path / "noise.onnx").write_bytes(np.random.default_rng(0).bytes(500))
+    (tmp_path / "noise.fewbins").write_bytes(np.random.default_rng(0).bytes(500))
+    x = images(4)
+    np.savez(tmp_path / "nan.npz", x=np.where(x > 0.99 * x.max(), np.float32(np.nan), x))
+    np.savez(tmp_path / "empty.npz", x=x[:0])
+    np.savez(tmp_path / "double.npz", x=x.astype(np.float64))
+    np.savez(tmp_path / "wide.npz", x=np.zeros((4, 1, 8, 9), np.float32))
+    np.save(tmp_path / "wide.npy", np.zeros((4, 1, 8, 9), np.float32))
+    before = set(os.listdir(tmp_path))
+    done = cli(*[str(a).replace("{place}", str(place)) for a in arguments], cwd=tmp_path)
+    assert says.lower() in fails(done).lower()
+    assert set(os.listdir(tmp_path)) == before
+
+
+def test_a_full_disk_leaves_no_half_written_file(place, tmp_path):
+    def small_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    done = cli(
+        "quantize", DIGITS, "--calibrate", place / "calibration.npz", "-o", tmp_path / "m.fewbins",
+        preexec_fn=small_files,
+    )  # fmt: skip
+    assert "cannot write" in fails(done)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_model_with_one_flipped_bit_is_refused_by_every_verb(place, tmp_path):
+    data = bytearray((place / "m.fewbins").read_bytes())
+    data[len(data) // 3] ^= 4
+    bad = tmp_path / "bad.fewbins"
+    bad.write_bytes(data)
+    for verb in (
+        ["inspect", bad],
+        ["evaluate", bad, "--data", place / "test.npz"],
+        ["run", bad, "--input", place / "x.npy", "-o", tmp_path / "y.npy"],
+        ["verify", bad],
+    ):
+        assert "bad.fewbins" in fails(cli(*verb))
+
+
+def test_ctrl_c_ends_a_long_command_cleanly(place, tmp_path):
+    command = [sys.executable, "-c", "from fewbins.cli import main; main()", "bench", "models", "--nets", str(DIGITS)]
+    command += ["--engines", "fb_8bit", "--rounds", "100000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == "" and err.strip() == "fewbins: interrupted"
+
+
+def test_results_go_to_stdout_and_nothing_else_does(place):
+    done = cli("verify", place / "m.fewbins", "--threads", "1", "--batch", "1", "--json")
+    json.loads(done.stdout)
+    assert "batch 1" in done.stderr
+
+
+def test_version_is_the_packages(place):
+    import fewbins
+
+    assert cli("--version").stdout.strip() == f"fewbins {fewbins.__version__}"

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Session and InferenceSession: what goes in, what comes out, and what is refused."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from small_models import digits, digits_bytes, images
+
+import fewbins
+
+
+@pytest.fixture(scope="module")
+def session():
+    return fewbins.Session(digits_bytes(), threads=1)
+
+
+def test_array_list_and_dict_give_the_same_result(session):
+    x, name = images(3), session.inputs[0].name
+    want = session.run(x)
+    assert want.dtype == np.float32 and want.shape == (3, 10)
+    np.testing.assert_array_equal(session.run([x]), want)
+    np.testing.assert_array_equal(session.run({name: x}), want)
+
+
+def test_a_strided_view_gives_the_result_of_its_copy(session):
+    x = np.ascontiguousarray(images(6))
+    np.testing.assert_array_equal(session.run(x[::2]), session.run(x[::2].copy()))
+
+
+def test_batch_of_seven_equals_seven_runs(session):
+    x = images(7)
+    one_by_one = np.concatenate([session.run(x[i : i + 1]) for i in range(7)])
+    np.testing.assert_array_equal(session.run(x), one_by_one)
+
+
+@pytest.mark.parametrize(
+    "feed",
+    [
+        np.zeros((1, 1, 8, 8)),
+        np.zeros((1, 1, 8, 8), np.uint8),
+        np.zeros((1, 1, 8, 9), np.float32),
+        np.zeros((1, 8, 8), np.float32),
+        [],
+        [np.zeros((1, 1, 8, 8), np.float32)] * 2,
+        {"nothing": np.zeros((1, 1, 8, 8), np.float32)},
+        "images",
+        None,
+        3,
+    ],
+    ids=repr,
+)
+def test_a_feed_that_does_not_fit_says_what_would(session, feed):
+    with pytest.raises(fewbins.ShapeError) as caught:
+        session.run(feed)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_batch_gives_an_empty_result(session):
+    assert session.run(images(0)).shape == (0, 10)
+
+
+def test_check_finite_refuses_nan_and_infinity():
+    x = images(2)
+    x[1, 0, 3, 3] = np.nan
+    with pytest.raises(fewbins.FewbinsError, match=r"NaN|nan|finite"):
+        fewbins.Session(digits_bytes(), check_finite=True).run(x)
+
+
+def test_nan_gives_the_zero_point_without_check_finite(session):
+    x, zero = images(1), images(1)
+    x[0, 0, 3, 3], zero[0, 0, 3, 3] = np.nan, 0.0
+    np.testing.assert_array_equal(session.run(x), session.run(zero))
+
+
+def test_several_threads_may_use_one_session(session):
+    x = images(4)
+    want, got = session.run(x), {}
+
+    def work(key: int) -> None:
+        for _ in range(20):
+            got[key] = session.run(x)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(got) == 4
+    for result in got.values():
+        np.testing.assert_array_equal(result, want)
+
+
+def test_threads_below_one_are_refused():
+    with pytest.raises(fewbins.ArgumentError, match="threads is 0"):
+        fewbins.Session(digits_bytes(), threads=0)
+
+
+def test_an_unknown_isa_is_refused_with_the_known_ones():
+    with pytest.raises(fewbins.FewbinsError, match="avx2"):
+        fewbins.Session(digits_bytes(), isa="mmx")
+
+
+def test_inference_session_has_the_signatures_of_onnx_runtime(tmp_path):
+    digits().save(tmp_path / "digits.fewbins")
+    session = fewbins.InferenceSession(str(tmp_path / "digits.fewbins"), providers=["CPUExecutionProvider"])
+    x, value = images(2), session.get_inputs()[0]
+    assert (value.type, value.shape[1:]) == ("tensor(float)", [1, 8, 8])
+    assert isinstance(value.shape[0], str)
+    (all_outputs,) = session.run(None, {value.name: x})
+    (named,) = session.run([session.get_outputs()[0].name], {value.name: x})
+    np.testing.assert_array_equal(all_outputs, named)
+    with pytest.raises(fewbins.ArgumentError, match="not an output"):
+        session.run(["nothing"], {value.name: x})
+
+
+def test_plan_and_profile_name_every_step(session):
+    plan = session.plan([[1, 1, 8, 8]])
+    assert {"Conv", "Gemm"} <= {row["op"] for row in plan}
+    assert all(row["kernel"] for row in plan if row["op"] == "Conv")
+    profile = session.profile(images(1), repeats=3)
+    assert [row["name"] for row in profile] == [row["name"] for row in plan]
+    assert all(row["median_ms"] >= 0 for row in profile)
+
+
+def test_trace_gives_levels_as_bytes_and_the_output_as_run_gives_it(session):
+    x = images(2)
+    traced = session.trace(x)
+    kinds = {array.dtype for array in traced.values()}
+    assert kinds == {np.dtype(np.uint8), np.dtype(np.float32)}
+    np.testing.assert_array_equal(traced[session.outputs[0].name], session.run(x))
