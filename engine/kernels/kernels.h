@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the engine sees of the kernels: rows, selection, packing and the proofs that a packing is exact.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/cpu.h"
+#include "kernels/tasks.h"
+
+namespace fewbins {
+
+enum class Family : std::uint8_t { f32, dot32, dot16, depthwise_f32, depthwise_dot32, elementwise };
+
+const char* family_name(Family family);
+
+/// exact: same bits as the reference on every CPU. reference: the plain code that the others are tested against.
+namespace kernel_flag {
+inline constexpr unsigned exact = 1;
+inline constexpr unsigned reference = 2;
+}  // namespace kernel_flag
+
+/// How weights lie in memory; panels of nr columns, each starting on 64 bytes, the last one padded with zero columns.
+/// Q = ceil(channels / 4), depths past the channels have weight 0.
+enum class Packer : std::uint8_t {
+  columns,  ///< f32: [panel][tap][channel][nr] float
+  quads,    ///< dot32: [panel][tap][Q][nr][4] int8
+  quads16,  ///< dot32 on pmaddwd: [panel][tap][Q][2][nr][2] int16
+  blocks,   ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
+  taps_f32,  ///< depthwise: [tap][channels padded to lanes] float
+  taps_i8,   ///< depthwise: [tap][channels padded to lanes] int8
+  tap_pairs,  ///< depthwise on pmaddwd: see depthwise/README.md
+  tap_quads,  ///< depthwise on vpdpbusd: see depthwise/README.md
+};
+
+// ---- tile kernels ---------------------------------------------------------------------------------------------------
+
+struct GemmKernel {
+  const char* name;
+  Isa isa;
+  Family family;
+  std::size_t mr;
+  std::size_t nr;
+  std::size_t ks;
+  Packer packer;
+  std::int32_t max_product;
+  unsigned flags;
+  void (*run)(const GemmTask&);
+};
+
+/// What selection may look at. `block` is what block_for() gave for the weights (0: dot16 is not possible).
+struct GemmProblem {
+  std::size_t n = 1;
+  std::size_t taps = 1;
+  std::size_t channels = 1;
+  std::size_t block = 0;
+};
+
+/// The kernel for a problem: a pure function of its arguments. `family` is f32, dot32 or dot16; dot16 is a wish: where
+/// `block` is 0, or the cap has an 8-bit dot product that is faster, the row returned is one of dot32, so look at its
+/// `family`. `forced` names a row to take if it is in reach of `cap` and can do the problem; otherwise it is ignored.
+const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced = {});
+
+/// Signed weights, row n is one output column: w[(n * taps + t) * channels + c].
+struct WeightView {
+  const std::int8_t* w;
+  std::size_t n;
+  std::size_t taps;
+  std::size_t channels;
+};
+
+/// Levels of the activations as docs/numerics.md section 1 has them.
+struct ActivationLevels {
+  std::int32_t lo;
+  std::int32_t hi;
+};
+
+/// Depth of one tap as GemmTask::depth counts it.
+std::size_t depth_of(const GemmKernel& kernel, std::size_t channels);
+/// Bytes of one panel of nr columns, a multiple of 64; panel p starts at p times this.
+std::size_t panel_bytes(const GemmKernel& kernel, std::size_t taps, std::size_t channels, std::size_t block);
+/// Bytes of all panels: ceil(n / nr) of them.
+std::size_t packed_bytes(const GemmKernel& kernel, std::size_t n, std::size_t taps, std::size_t channels,
+                         std::size_t block);
+/// Packs int8 weights for a dot32 or dot16 kernel; `out` has packed_bytes() bytes on a 64-byte border.
+/// dot16: `block` is what block_for() gave.
+void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels levels, std::size_t block, void* out);
+/// Packs float weights, w[(n * taps + t) * channels + c], for an f32 kernel.
+void pack_f32(const GemmKernel& kernel, const float* w, std::size_t n, std::size_t taps, std::size_t channels,
+              void* out);
+
+/// Sum of the weights of every column, modulo 2^32.
+void column_sums(const WeightView& weights, std::int32_t* sums);
+/// The bias that turns a kernel's raw sum into the accumulator: acc = tile + folded_bias, all modulo 2^32.
+/// dot32: tile = sum u*w, so b + (lo - z) * sum(w). dot16: tile = sum q*w, so b - z * sum(w).
+std::int32_t folded_bias(Family family, std::int32_t bias, std::int32_t column_sum, std::int32_t lo, std::int32_t z);
+
+/// The largest proven block, in quads, for these weights and activation levels; 0 if not even one quad fits, then use
+/// dot32. A block up to one tap's quads divides the tap evenly where it can; a larger one is a whole number of taps.
+std::size_t block_for(const WeightView& weights, ActivationLevels levels);
+
+/// Proves the two conditions of docs/numerics.md section 3 for every block of every column of a packing with `block`:
+/// each 16-bit lane has h_a * sum|w| <= 32767, each pair that pmaddubsw adds has
+/// (bins_a - 1) * max(sum of positive w, -sum of negative w) <= 32767. False: that packing may overflow.
+bool block_is_exact(const WeightView& weights, ActivationLevels levels, std::size_t block);
+
+/// Family and block for a layer that asks for dot16: kernel and block together, block 0 for dot32.
+struct GemmChoice {
+  const GemmKernel* kernel;
+  std::size_t block;
+};
+/// select_gemm() and block_for() in one call: `family` dot32 or dot16.
+GemmChoice choose_gemm(Family family, Isa cap, const WeightView& weights, ActivationLevels levels,
+                       std::string_view forced = {});
+
+// ---- depthwise kernels ----------------------------------------------------------------------------------------------
+
+struct DepthwiseKernel {
+  const char* name;
+  Isa isa;
+  Family family;
+  std::size_t lanes;
+  Packer packer;
+  unsigned flags;
+  void (*run)(const DepthwiseTask&);
+};
+
+/// `family` is depthwise_f32 or depthwise_dot32. Integer sums are sum u*w: fold the bias as for dot32.
+const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view forced = {});
+std::size_t packed_depthwise_bytes(const DepthwiseKernel& kernel, std::size_t taps, std::size_t channels);
+/// Weights w[c * taps + t], as ONNX stores (C, 1, kH, kW). `out` on a 64-byte border.
+void pack_depthwise(const DepthwiseKernel& kernel, const std::int8_t* w, std::size_t taps, std::size_t channels,
+                    void* out);
+void pack_depthwise_f32(const DepthwiseKernel& kernel, const float* w, std::size_t taps, std::size_t channels,
+                        void* out);
+
+// ---- elementwise kernels --------------------------------------------------------------------------------------------
+
+/// The elementwise kernels of one instruction set; each operation is bit-equal on all of them.
+struct ElementwiseKernels {
+  Isa isa;
+  void (*requantize_float)(const RequantizeTask&);
+  void (*requantize_fixed)(const RequantizeTask&);
+  void (*requantize_shift)(const RequantizeTask&);
+  void (*dequantize_tile)(const DequantizeTileTask&);
+  void (*finish_float)(const FinishFloatTask&);
+  void (*quantize)(const QuantizeTask&);
+  void (*quantize_planes)(const QuantizePlanesTask&);
+  void (*dequantize)(const DequantizeTask&);
+  void (*add_float)(const AddTask&);
+  void (*add_fixed)(const AddTask&);
+  void (*add_shift)(const AddTask&);
+  void (*max_rows)(const MaxRowsTask&);
+  void (*sum_rows)(const SumRowsTask&);
+  void (*lookup)(const LookupTask&);
+};
+const ElementwiseKernels& select_elementwise(Isa cap);
+
+// ---- the registry ---------------------------------------------------------------------------------------------------
+
+struct KernelRow {
+  const char* name;
+  Family family;
+  Isa isa;
+  unsigned flags;
+};
+/// Every row of kernels.inc, whatever this CPU can run.
+std::span<const KernelRow> kernel_rows();
+std::span<const GemmKernel> gemm_kernels();
+std::span<const DepthwiseKernel> depthwise_kernels();
+std::span<const ElementwiseKernels> elementwise_kernels();
+/// The row of that name, or null: how a caller checks FEWBINS_KERNEL before it forces it.
+const KernelRow* find_kernel(std::string_view name);
+
+}  // namespace fewbins

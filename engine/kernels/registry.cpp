@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables made from kernels.inc, and the choice among their rows.
+#include "kernels/kernels.h"
+
+namespace fewbins {
+
+// The kernels themselves; their files are compiled with flags of their own.
+#define KERNEL(isa, family, name, mr, nr, ks, packer, max_product, flags) void name(const GemmTask& task);
+#define DEPTHWISE(isa, family, name, lanes, packer, flags) void name(const DepthwiseTask& task);
+#define ELEMENTWISE(isa, op, name, task, flags) void name(const task&);
+#include "kernels/kernels.inc"
+
+namespace {
+
+using kernel_flag::exact;
+using kernel_flag::reference;
+
+constexpr GemmKernel kGemmKernels[] = {
+#define KERNEL(isa, family, name, mr, nr, ks, packer, max_product, flags) \
+  {#name, Isa::isa, Family::family, mr, nr, ks, Packer::packer, max_product, flags, name},
+#include "kernels/kernels.inc"
+};
+
+constexpr DepthwiseKernel kDepthwiseKernels[] = {
+#define DEPTHWISE(isa, family, name, lanes, packer, flags) \
+  {#name, Isa::isa, Family::family, lanes, Packer::packer, flags, name},
+#include "kernels/kernels.inc"
+};
+
+constexpr KernelRow kRows[] = {
+#define KERNEL(isa, family, name, mr, nr, ks, packer, max_product, flags) {#name, Family::family, Isa::isa, flags},
+#define DEPTHWISE(isa, family, name, lanes, packer, flags) {#name, Family::family, Isa::isa, flags},
+#define ELEMENTWISE(isa, op, name, task, flags) {#name, Family::elementwise, Isa::isa, flags},
+#include "kernels/kernels.inc"
+};
+
+constexpr bool same(std::string_view a, std::string_view b) { return a == b; }
+
+/// The elementwise rows of one instruction set as one struct; an operation without a row there is null.
+constexpr ElementwiseKernels elementwise_of(Isa wanted) {
+  ElementwiseKernels kernels{};
+  kernels.isa = wanted;
+#define ELEMENTWISE(isa, op, name, task, flags) \
+  if (Isa::isa == wanted) kernels.op = name;
+#include "kernels/kernels.inc"
+  return kernels;
+}
+
+constexpr ElementwiseKernels kElementwiseKernels[] = {
+    elementwise_of(Isa::scalar),
+};
+
+/// With fewer quads than this per block, widening costs more than the 16-bit sums save.
+constexpr std::size_t kLeastBlock = 2;
+
+std::size_t padded_columns(const GemmKernel& kernel, std::size_t n) {
+  return (n + kernel.nr - 1) / kernel.nr * kernel.nr;
+}
+
+/// The best row of a family: newest instruction set within the cap, then fewest columns of padding, then file order.
+const GemmKernel* best_gemm(Family family, Isa cap, std::size_t n) {
+  const GemmKernel* best = nullptr;
+  for (const GemmKernel& kernel : kGemmKernels) {
+    if (kernel.family != family || kernel.isa > cap) continue;
+    if (best == nullptr || kernel.isa > best->isa ||
+        (kernel.isa == best->isa && padded_columns(kernel, n) < padded_columns(*best, n))) {
+      best = &kernel;
+    }
+  }
+  return best;
+}
+
+bool can_do(const GemmKernel& kernel, Family wanted, std::size_t block) {
+  if (wanted == Family::f32 || kernel.family == Family::f32) return kernel.family == wanted;
+  return kernel.family == Family::dot32 || (wanted == Family::dot16 && block > 0);
+}
+
+}  // namespace
+
+const char* family_name(Family family) {
+  switch (family) {
+    case Family::f32:
+      return "f32";
+    case Family::dot32:
+      return "dot32";
+    case Family::dot16:
+      return "dot16";
+    case Family::depthwise_f32:
+      return "depthwise_f32";
+    case Family::depthwise_dot32:
+      return "depthwise_dot32";
+    case Family::elementwise:
+      break;
+  }
+  return "elementwise";
+}
+
+std::span<const KernelRow> kernel_rows() { return kRows; }
+std::span<const GemmKernel> gemm_kernels() { return kGemmKernels; }
+std::span<const DepthwiseKernel> depthwise_kernels() { return kDepthwiseKernels; }
+std::span<const ElementwiseKernels> elementwise_kernels() { return kElementwiseKernels; }
+
+const KernelRow* find_kernel(std::string_view name) {
+  for (const KernelRow& row : kRows) {
+    if (same(row.name, name)) return &row;
+  }
+  return nullptr;
+}
+
+const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced) {
+  for (const GemmKernel& kernel : kGemmKernels) {
+    if (same(kernel.name, forced) && kernel.isa <= cap && can_do(kernel, family, problem.block)) return kernel;
+  }
+  const GemmKernel* best = best_gemm(family, cap, problem.n);
+  if (family == Family::dot16) {
+    const GemmKernel* whole = best_gemm(Family::dot32, cap, problem.n);
+    // An 8-bit dot product of a newer set beats 16-bit sums; without proof, or with tiny blocks, so does the plain one.
+    if (problem.block < kLeastBlock || whole->isa > best->isa) best = whole;
+  }
+  return *best;  // every family has a scalar row
+}
+
+GemmChoice choose_gemm(Family family, Isa cap, const WeightView& weights, ActivationLevels levels,
+                       std::string_view forced) {
+  const std::size_t block = family == Family::dot16 ? block_for(weights, levels) : 0;
+  const GemmKernel& kernel = select_gemm(family, cap, {weights.n, weights.taps, weights.channels, block}, forced);
+  return {&kernel, kernel.family == Family::dot16 ? block : 0};
+}
+
+const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view forced) {
+  const DepthwiseKernel* best = nullptr;
+  for (const DepthwiseKernel& kernel : kDepthwiseKernels) {
+    if (kernel.family != family || kernel.isa > cap) continue;
+    if (same(kernel.name, forced)) return kernel;
+    if (best == nullptr || kernel.isa > best->isa) best = &kernel;
+  }
+  return *best;
+}
+
+const ElementwiseKernels& select_elementwise(Isa cap) {
+  const ElementwiseKernels* best = &kElementwiseKernels[0];
+  for (const ElementwiseKernels& kernels : kElementwiseKernels) {
+    if (kernels.isa <= cap) best = &kernels;
+  }
+  return *best;
+}
+
+}  // namespace fewbins
