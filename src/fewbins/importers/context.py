@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph under construction: operators of the importer read ONNX values from it and emit canonical nodes into it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+
+from fewbins.errors import FewbinsError
+from fewbins.graph import Graph, Node, Shape, Tensor
+from fewbins.importers.onnx_file import OnnxFile
+from fewbins.importers.problems import NodeError, show_shape
+from fewbins.importers.sizes import Size, Symbol, from_dim
+from fewbins.importers.values import BROKEN, Activation, Array, Broken, Constant, OnnxNode, Value, to_sizes
+from fewbins.ops import REGISTRY, ReshapeAttrs, infer_node
+
+# The most elements that a constant folded at import may have: 256 MiB of float32.
+MAX_FOLDED_ELEMENTS = 2**26
+MAX_NAME_BYTES = 1000
+MAX_SIZE_NAME = 200
+# Weights of smaller magnitude become 0: docs/numerics.md, section 2.
+SMALLEST_NORMAL = np.float32(2.0**-126)
+
+
+class Context:
+    """Values by ONNX name, and the canonical nodes and tensors made of them so far.
+
+    Attributes:
+        file: where initializers come from.
+        values: what each ONNX name stands for.
+        reads: how many nodes and graph outputs read each ONNX name.
+    """
+
+    def __init__(self, file: OnnxFile, reads: Mapping[str, int]) -> None:
+        """Start with nothing."""
+        self.file = file
+        self.values: dict[str, Value | Broken] = {}
+        self.reads = reads
+        self._lazy: dict[str, onnx.TensorProto | onnx.SparseTensorProto] = dict(file.constants())
+        self._count = 0
+        self._nodes: list[Node] = []
+        self._node_names: set[str] = set()
+        self._tensors: dict[str, Tensor] = {}
+        # By id() of the array, which stays its own while the array is kept here.
+        self._constants: dict[int, tuple[str, Array]] = {}
+        self._inputs: dict[str, str] = {}
+        self._preferred: dict[str, str] = {}
+
+    # Reading.
+
+    def known(self, name: str) -> bool:
+        """Whether a value of that ONNX name exists."""
+        return name in self.values or name in self._lazy
+
+    def value(self, name: str) -> Value | Broken:
+        """What an ONNX name stands for; initializers are read when first asked for."""
+        if name in self._lazy:
+            self.values[name] = Constant(self.file.array(self._lazy.pop(name), name), name)
+        return self.values[name]
+
+    def optional(self, node: OnnxNode, slot: int) -> Value | None:
+        """An input; None where it is absent."""
+        if slot >= len(node.inputs) or not node.inputs[slot]:
+            return None
+        value = self.value(node.inputs[slot])
+        if isinstance(value, Broken):
+            raise NodeError("reads a value that could not be imported")
+        return value
+
+    def input(self, node: OnnxNode, slot: int) -> Value:
+        """An input that must be there."""
+        value = self.optional(node, slot)
+        if value is None:
+            raise NodeError(f"input {slot} is missing; the file is not valid ONNX")
+        return value
+
+    def activation(self, node: OnnxNode, slot: int, rank: int | None = None) -> Activation | Constant:
+        """A float32 operand, constant or not, of a given rank where that matters."""
+        value = self.input(node, slot)
+        if isinstance(value, Constant) and (value.symbolic or value.data.dtype != np.float32):
+            kind = "integer" if value.symbolic and not value.floating else value.data.dtype
+            raise NodeError(f"input {slot} is {kind}; only float32 can be computed here, export in float32")
+        if rank is not None and len(value.shape) != rank:
+            raise NodeError(f"input {slot} has rank {len(value.shape)}, only rank {rank} is supported; reshape it")
+        return value
+
+    def constant(self, node: OnnxNode, slot: int, what: str) -> Array | None:
+        """An input that must be a known constant if it is there: weights, limits, pads."""
+        value = self.optional(node, slot)
+        if value is None:
+            return None
+        if isinstance(value, Activation):
+            raise NodeError(f"{what} ('{node.inputs[slot]}') must be a constant; it is computed at run time")
+        if value.symbolic:
+            free = ", ".join(sorted({str(size) for size in to_sizes(value) if isinstance(size, Symbol)}))
+            raise NodeError(f"{what} depends on the free size {free}; fix it with load_onnx(..., input_shapes=...)")
+        return value.data
+
+    def weights(self, node: OnnxNode, slot: int, what: str) -> Constant | None:
+        """A float32 constant for a node's params."""
+        data = self.constant(node, slot, what)
+        if data is None:
+            return None
+        if data.dtype != np.float32:
+            raise NodeError(f"{what} is {data.dtype}, not float32; export the model in float32")
+        value = self.input(node, slot)
+        assert isinstance(value, Constant)
+        return value
+
+    def integers(self, node: OnnxNode, slot: int, what: str) -> tuple[int, ...] | None:
+        """A constant list of integers, such as axes."""
+        data = self.constant(node, slot, what)
+        if data is None:
+            return None
+        if data.dtype.kind not in "iu":
+            raise NodeError(f"{what} is {data.dtype}, not integer; the file is not valid ONNX")
+        return tuple(int(item) for item in data.flat)
+
+    def sizes(self, node: OnnxNode, slot: int, what: str) -> list[Size] | None:
+        """A list of sizes, some of which may be free."""
+        value = self.optional(node, slot)
+        if value is None:
+            return None
+        if isinstance(value, Activation):
+            raise NodeError(f"{what} ('{node.inputs[slot]}') must not depend on the input's values")
+        return to_sizes(value)
+
+    def sizes_of(self, value: Value) -> list[Size]:
+        """The shape of a value as sizes that can be calculated with."""
+        if isinstance(value, Constant):
+            return list(value.shape)
+        return [from_dim(size, value.id, axis) for axis, size in enumerate(value.shape)]
+
+    def wanted(self, node: OnnxNode, slot: int) -> bool:
+        """Whether anything reads that output of the node."""
+        return slot < len(node.outputs) and bool(node.outputs[slot]) and self.reads.get(node.outputs[slot], 0) > 0
+
+    # Writing.
+
+    def add_input(self, name: str, shape: Shape) -> None:
+        """Declare a graph input."""
+        made = self._new_id()
+        self._inputs[made] = name
+        self._tensors[made] = Tensor(made, shape)
+        self.values[name] = Activation(made, shape)
+
+    def bind(self, name: str, value: Value | Broken) -> None:
+        """Let an ONNX name stand for a value; the first name of a value becomes its tensor's."""
+        self.values[name] = value
+        if isinstance(value, Activation):
+            self._preferred.setdefault(value.id, name)
+
+    def emit(
+        self,
+        op: str,
+        node: OnnxNode,
+        inputs: Sequence[Value],
+        attrs: Any,
+        params: Mapping[str, Constant | Array | None] | None = None,
+        *,
+        suffix: str = "",
+    ) -> Value:
+        """Append a canonical node with one output; computes it at once where all its inputs are constants.
+
+        Args:
+            op: a canonical operator.
+            node: the ONNX node it comes from.
+            inputs: operands in slot order.
+            attrs: the operator's attributes.
+            params: constants by role; None values are left out.
+            suffix: what this node does for the ONNX node, where it is not the main one.
+
+        Raises:
+            NodeError: shapes that do not fit each other.
+        """
+        operands = tuple(self._operand(value, node) for value in inputs)
+        roles = {
+            role: self._param(value, f"{node.name}.{role}")
+            for role, value in (params or {}).items()
+            if value is not None
+        }
+        output = self._new_id()
+        made = Node(op, self._node_name(node, suffix), operands, (output,), attrs, roles)
+        try:
+            (shape,) = infer_node(
+                made,
+                [self._tensors[name].shape for name in operands],
+                {role: self._tensors[name].shape for role, name in roles.items()},
+            )
+        except FewbinsError as error:
+            raise NodeError(str(error)) from error
+        if all(isinstance(value, Constant) for value in inputs):
+            return self._compute(made, shape)
+        shape = name_free_sizes(made, self._tensors[operands[0]].shape, shape)
+        self._nodes.append(made)
+        self._tensors[output] = Tensor(output, shape)
+        return Activation(output, shape)
+
+    def _operand(self, value: Value, node: OnnxNode) -> str:
+        return value.id if isinstance(value, Activation) else self._constant(value, f"{node.name}.constant")
+
+    def _param(self, value: Constant | Array, hint: str) -> str:
+        constant = value if isinstance(value, Constant) else Constant(value)
+        tiny = (constant.data != 0) & (np.abs(constant.data) < SMALLEST_NORMAL)
+        if tiny.any():
+            constant = Constant(np.where(tiny, np.float32(0), constant.data), constant.name)
+        return self._constant(constant, hint)
+
+    def _constant(self, value: Constant, hint: str) -> str:
+        key = id(value.data)
+        if key not in self._constants:
+            made = self._new_id()
+            self._tensors[made] = Tensor.constant(made, np.array(value.data, order="C", copy=None))
+            self._constants[key] = (made, value.data)
+            self._preferred[made] = value.name or hint
+        return self._constants[key][0]
+
+    def _new_id(self) -> str:
+        self._count += 1
+        return f"%{self._count}"
+
+    def _compute(self, node: Node, shape: Shape) -> Constant:
+        if math.prod(size for size in shape if isinstance(size, int)) > MAX_FOLDED_ELEMENTS:
+            raise NodeError(f"its constant result {show_shape(shape)} exceeds {MAX_FOLDED_ELEMENTS} elements")
+        graph = Graph((node,), {**self._tensors, node.output: Tensor(node.output, shape)}, (), (node.output,))
+        arrays = [self._tensors[name].value for name in node.inputs]
+        return Constant(REGISTRY[node.op].oracle(node, arrays, graph)[0])
+
+    def _node_name(self, node: OnnxNode, suffix: str) -> str:
+        name = _unique(f"{node.name}:{suffix}" if suffix else node.name, self._node_names)
+        self._node_names.add(name)
+        return name
+
+    def fail(self, node: OnnxNode) -> None:
+        """Mark the outputs of a node that could not be imported."""
+        for name in node.outputs:
+            if name:
+                self.values[name] = BROKEN
+
+    def finish(self, outputs: Sequence[str], name: str) -> Graph:
+        """The graph, with tensors called as in the ONNX file.
+
+        Args:
+            outputs: the ONNX names of the graph's outputs, all of them activations.
+            name: the graph's name.
+        """
+        final: dict[str, str] = dict(self._inputs)
+        for output in outputs:
+            value = self.values[output]
+            assert isinstance(value, Activation)
+            if value.id in final:
+                value = self._copy(output, value)
+            final[value.id] = output
+        taken = set(final.values())
+        for made in self._tensors:
+            if made not in final:
+                final[made] = _unique(self._preferred.get(made, "value"), taken)
+                taken.add(final[made])
+        nodes = [
+            node.with_(
+                inputs=tuple(final[i] for i in node.inputs),
+                outputs=tuple(final[i] for i in node.outputs),
+                params={role: final[i] for role, i in node.params.items()},
+            )
+            for node in self._nodes
+        ]
+        tensors = {final[made]: replace(tensor, name=final[made]) for made, tensor in self._tensors.items()}
+        return Graph(tuple(nodes), tensors, tuple(self._inputs.values()), tuple(outputs), name)
+
+    def _copy(self, output: str, value: Activation) -> Activation:
+        node = OnnxNode("Identity", f"{output}:copy", 1, (), (output,), {})
+        copied = self.emit("Reshape", node, [value], ReshapeAttrs((0,) * value.rank))
+        assert isinstance(copied, Activation)
+        return copied
+
+
+def name_free_sizes(node: Node, before: Shape, after: Shape) -> Shape:
+    """Give an unknown height or width behind a window a name made of its expression.
+
+    Two branches of a network then meet with equal names where their sizes are equal, and can be fused.
+
+    >>> from fewbins.ops import ConvAttrs
+    >>> wide = Node("Conv", "c", (), (), ConvAttrs((3, 3), (2, 2), (1, 1, 1, 1)))
+    >>> point = Node("Conv", "d", (), (), ConvAttrs((1, 1), (2, 2)))
+    >>> name_free_sizes(wide, (1, 3, "height", 8), (1, 6, "?", 4))
+    (1, 6, '(height-1)/2+1', 4)
+    >>> name_free_sizes(point, (1, 3, "height", 8), (1, 6, "?", 4))
+    (1, 6, '(height-1)/2+1', 4)
+    """
+    if node.op not in ("Conv", "MaxPool", "AveragePool"):
+        return after
+    attrs = node.attrs
+    named = list(after)
+    for axis in range(2):
+        size, old = after[2 + axis], before[2 + axis]
+        if size != "?" or not isinstance(old, str) or old.startswith("?"):
+            continue
+        stride = attrs.strides[axis]
+        if attrs.auto_pad != "explicit":
+            named[2 + axis] = f"ceil({old}/{stride})"
+        elif not getattr(attrs, "ceil_mode", False):
+            room = attrs.pads[axis] + attrs.pads[axis + 2] - attrs.dilations[axis] * (attrs.kernel[axis] - 1) - 1
+            named[2 + axis] = f"({old}{room:+})/{stride}+1"
+    return tuple(size if len(str(size)) < MAX_SIZE_NAME else "?" for size in named)
+
+
+def _unique(name: str, taken: Container[str]) -> str:
+    base = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore") or "value"
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base}:{count}"
+    return name

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resize and Upsample: nearest and linear, over height and width of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fewbins.importers.context import Context
+from fewbins.importers.operators.base import lowers
+from fewbins.importers.operators.folds import normal_axis
+from fewbins.importers.operators.movement import FIX
+from fewbins.importers.problems import NodeError, show_shape
+from fewbins.importers.sizes import Size, Symbol
+from fewbins.importers.values import Constant, OnnxNode, Value
+from fewbins.ops import ResizeAttrs
+
+COORDINATES = {
+    11: ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"),
+    13: ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"),
+    18: ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"),
+    19: ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"),
+}
+NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+
+
+@lowers("Upsample", 9)
+def _upsample(ctx: Context, node: OnnxNode) -> Sequence[Value]:
+    return [_resize_by_floor(ctx, node)]
+
+
+@lowers("Resize", 10, 11, 13, 18, 19)
+def _resize(ctx: Context, node: OnnxNode) -> Sequence[Value]:
+    if node.version == 10:
+        return [_resize_by_floor(ctx, node)]
+    x = ctx.activation(node, 0, rank=4)
+    mode = _mode(node)
+    coordinates = node.text("coordinate_transformation_mode", "half_pixel")
+    nearest = node.text("nearest_mode", "round_prefer_floor")
+    if coordinates not in COORDINATES[node.version]:
+        raise NodeError(
+            f"coordinate_transformation_mode '{coordinates}' is not supported; "
+            f"use one of {', '.join(COORDINATES[node.version])}"
+        )
+    if nearest not in NEAREST:
+        raise NodeError(f"nearest_mode '{nearest}' is not one of {', '.join(NEAREST)}")
+    if node.integer("antialias", 0):
+        raise NodeError("antialias=1 is not supported; resize without antialiasing")
+    if node.integer("exclude_outside", 0):
+        raise NodeError("exclude_outside=1 is not supported; leave it out")
+    policy = node.text("keep_aspect_ratio_policy", "stretch")
+    if policy != "stretch":
+        raise NodeError(f"keep_aspect_ratio_policy '{policy}' is not supported; give the final sizes and 'stretch'")
+    sizes, scales = _targets(ctx, node, x)
+    return [ctx.emit("Resize", node, [x], ResizeAttrs(mode, sizes, scales, coordinates, nearest))]
+
+
+def _mode(node: OnnxNode) -> str:
+    mode = node.text("mode", "nearest")
+    # Before opset 11 some exporters wrote the name that Upsample had for linear.
+    mode = "linear" if mode == "bilinear" and node.version < 11 else mode
+    if mode not in ("nearest", "linear"):
+        raise NodeError(f"mode '{mode}' is not supported; use nearest or linear")
+    return mode
+
+
+def _resize_by_floor(ctx: Context, node: OnnxNode) -> Value:
+    """Upsample, and Resize of opset 10: place = index / scale; nearest takes the floor, or the ceiling going down."""
+    x = ctx.activation(node, 0, rank=4)
+    mode, factors = _mode(node), _factors(ctx, node, 1, tuple(range(4)))
+    if factors is None:
+        raise NodeError("the scales are missing; the file is not valid ONNX")
+    down = [factor < 1 for factor in factors]
+    if mode == "nearest" and any(down) and any(factor > 1 for factor in factors):
+        raise NodeError(f"scales {factors} grow one axis and shrink the other; resize them one after the other")
+    nearest = "ceil" if any(down) else "floor"
+    return ctx.emit("Resize", node, [x], ResizeAttrs(mode, None, factors, "asymmetric", nearest))
+
+
+def _targets(ctx: Context, node: OnnxNode, x: Value) -> tuple[tuple[int, int] | None, tuple[float, float] | None]:
+    """Sizes or scales of height and width."""
+    axes = node.integers("axes") if node.version >= 18 else None
+    places = tuple(range(4)) if axes is None else tuple(normal_axis(axis, 4) for axis in axes)
+    factors = _factors(ctx, node, 2, places)
+    if factors is not None:
+        return None, factors
+    wanted = ctx.sizes(node, 3, "the sizes")
+    if wanted is None or len(wanted) != len(places):
+        raise NodeError(f"needs scales or sizes for {len(places)} axes; the file is not valid ONNX")
+    have = ctx.sizes_of(x)
+    full: list[Size] = list(have)
+    for axis, size in zip(places, wanted, strict=True):
+        full[axis] = size
+    if full[:2] != have[:2]:
+        raise NodeError(f"sizes {show_shape(full)} change the batch or the channels of {show_shape(have)}")
+    height, width = full[2:]
+    if not isinstance(height, Symbol) and not isinstance(width, Symbol):
+        return (int(height), int(width)), None
+    ratios = [_ratio(size, old) for size, old in zip(full[2:], have[2:], strict=True)]
+    return None, (ratios[0], ratios[1])
+
+
+def _ratio(size: Size, old: Size) -> float:
+    ratio = size / old if isinstance(size, Symbol) or isinstance(old, Symbol) else size / float(old)
+    # A scale that is not whole would give other coordinates than the sizes do.
+    if isinstance(ratio, Symbol) or float(ratio) != int(ratio):
+        raise NodeError(f"resizes {old} to {size}; {FIX}")
+    return float(ratio)
+
+
+def _factors(ctx: Context, node: OnnxNode, slot: int, places: tuple[int, ...]) -> tuple[float, float] | None:
+    value = ctx.optional(node, slot)
+    if value is None or (isinstance(value, Constant) and value.data.size == 0):
+        return None
+    data = ctx.constant(node, slot, "the scales")
+    if data is None or data.size != len(places):
+        raise NodeError(f"needs one scale for each of {len(places)} axes; the file is not valid ONNX")
+    full = [1.0] * 4
+    for axis, factor in zip(places, data.reshape(-1), strict=True):
+        full[axis] = float(factor)
+    if full[0] != 1 or full[1] != 1:
+        raise NodeError(f"scales {tuple(full)} change the batch or the channels; only height and width can change")
+    if not min(full) > 0:
+        raise NodeError(f"scales {tuple(full)} must be positive")
+    return full[2], full[3]
