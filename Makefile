@@ -7,6 +7,7 @@ JOBS   ?= 2
 BUILD  ?= build/release
 # the folder of real networks and images; tests that need it say so when it is absent
 export FEWBINS_DATA ?= $(abspath ../shared/data)
+export FEWBINS_BUILD = $(abspath $(BUILD))
 
 BIN := $(abspath $(VENV))/bin
 PY  := $(BIN)/python
