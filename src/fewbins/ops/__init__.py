@@ -9,6 +9,7 @@ from fewbins.ops.conv import ConvAttrs
 from fewbins.ops.conv_transpose import ConvTransposeAttrs
 from fewbins.ops.depth_space import DepthToSpaceAttrs, SpaceToDepthAttrs
 from fewbins.ops.gemm import GemmAttrs
+from fewbins.ops.infer import infer_node, infer_shapes
 from fewbins.ops.pad import PadAttrs
 from fewbins.ops.pool import PoolAttrs
 from fewbins.ops.prelu import PReluAttrs
@@ -52,4 +53,6 @@ __all__ = [
     "UnaryAttrs",
     "attrs_from_json",
     "attrs_to_json",
+    "infer_node",
+    "infer_shapes",
 ]

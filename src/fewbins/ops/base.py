@@ -24,11 +24,11 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from fewbins.errors import GraphError
+from fewbins.errors import GraphError, ShapeError
 from fewbins.graph import Graph, Node, Shape
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -114,6 +114,11 @@ def register(
         return oracle
 
     return enter
+
+
+def fail(node: Node, message: str) -> NoReturn:
+    """Raise ShapeError with the node's name and operator in front of the message."""
+    raise ShapeError(f"node '{node.name}' ({node.op}): {message}")
 
 
 def check_choice(what: str, value: str, allowed: Sequence[str]) -> None:

@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slice: part of a tensor, with steps of either sign."""
+"""Slice: part of a tensor, with steps of either sign.
+
+>>> from fewbins.ops.evaluate import evaluate
+>>> evaluate("Slice", SliceAttrs((1,), (2**62,), (0,), (2,)), [[0.0, 1.0, 2.0, 3.0, 4.0]]).tolist()
+[1.0, 3.0]
+>>> evaluate("Slice", SliceAttrs((-2,), (-(2**62),), (0,), (-1,)), [[0.0, 1.0, 2.0, 3.0, 4.0]]).tolist()
+[3.0, 2.0, 1.0, 0.0]
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fewbins.errors import GraphError
-from fewbins.ops.base import attributes
+from fewbins.graph import Dim, Graph, Node, Shape
+from fewbins.ops.base import Array, attributes, fail, register
+from fewbins.ops.shapes import UNKNOWN, need_axis, show
 
 
 @attributes("Slice")
@@ -36,3 +48,43 @@ class SliceAttrs:
             raise GraphError(f"Slice: axes {self.axes} must not be negative or repeat")
         if 0 in self.steps:
             raise GraphError(f"Slice: steps {self.steps} must not be 0")
+
+
+def infer_slice(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape]) -> list[Shape]:
+    """Sliced sizes by ONNX's rule; a symbol stays where all of it is taken, else it becomes unknown."""
+    result: list[Dim] = list(inputs[0])
+    for start, end, axis, step in _ranges(node.attrs):
+        need_axis(node, inputs[0], axis)
+        size = inputs[0][axis]
+        if isinstance(size, int):
+            count = len(range(*slice(start, end, step).indices(size)))
+            if count < 1:
+                fail(
+                    node, f"nothing is left of axis {axis} of {show(inputs[0])}: start {start}, end {end}, step {step}"
+                )
+            result[axis] = count
+        elif not _takes_all(start, end, step):
+            result[axis] = UNKNOWN
+    return [tuple(result)]
+
+
+def _ranges(attrs: SliceAttrs) -> list[tuple[int, int, int, int]]:
+    return list(zip(attrs.starts, attrs.ends, attrs.axes, attrs.steps, strict=True))
+
+
+def _takes_all(start: int, end: int, step: int) -> bool:
+    far = 2**31 - 1  # no size is larger
+    return (step == 1 and start == 0 and end >= far) or (step == -1 and (start == -1 or start >= far) and end <= -far)
+
+
+@register("Slice", infer_slice)
+def slice_(node: Node, inputs: Sequence[Array], graph: Graph) -> list[Array]:
+    """Elements `start, start + step, ...` before `end` along each axis, floats or levels.
+
+    A negative start or end counts from the end (the size is added once). Then, for a positive step, both are clamped to
+    0..size; for a negative step, start to 0..size-1 and end to -1..size-1. This is what Python's slices do.
+    """
+    index = [slice(None)] * inputs[0].ndim
+    for start, end, axis, step in _ranges(node.attrs):
+        index[axis] = slice(start, end, step)
+    return [np.ascontiguousarray(inputs[0][tuple(index)])]
