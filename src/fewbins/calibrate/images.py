@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration images in every form that people have them: one stream of checked samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fewbins.data import Preprocessing, open_dataset
+from fewbins.errors import CalibrationError
+from fewbins.graph import Graph, Tensor
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Sample = tuple[Array, ...]
+"""One array for each graph input: one image, or as many as a network with a fixed batch takes at once."""
+
+Item = Array | Mapping[str, Array]
+Images = Item | Sequence[Item] | Iterable[Item] | Callable[[], Iterable[Item]] | str | os.PathLike[str]
+
+_FOLDER_CHUNK = 16
+
+
+def read_samples(images: Images, graph: Graph, preprocessing: Preprocessing | None = None) -> Iterator[Sample]:
+    """Walk once over calibration images.
+
+    Args:
+        images: an array (N, ...) or (for one image) without N; a mapping from input names to such arrays; a list or an
+            iterator of either, with or without the batch axis; a callable that returns any of these; or the path of an
+            NPZ file or of a folder of images. All arrays are float32 and preprocessed; only a folder is read through
+            `preprocessing`.
+        graph: its inputs say which shapes fit. A free batch gives samples of one image; a fixed batch B, of B.
+        preprocessing: for a folder.
+
+    Yields:
+        Samples: arrays with the batch axis, in the order of the graph's inputs.
+
+    Raises:
+        CalibrationError: an array has a wrong dtype or shape, holds NaN or infinity (the message names input and
+            image), a name is missing, or there are no images at all.
+    """
+    tensors = [graph.tensors[name] for name in graph.inputs]
+    first = tensors[0].shape[0] if tensors and tensors[0].shape else 1
+    unit = first if isinstance(first, int) else 1
+    index = 0
+    rest: Sample | None = None
+    for item in _items(images, tensors, preprocessing):
+        arrays = _checked(item, tensors, index)
+        index += len(arrays[0])
+        if rest is not None:
+            arrays = tuple(np.concatenate(pair) for pair in zip(rest, arrays, strict=True))
+            rest = None
+        for start in range(0, len(arrays[0]), unit):
+            sample = tuple(array[start : start + unit] for array in arrays)
+            if len(sample[0]) < unit:
+                rest = sample
+            else:
+                yield sample
+    if index == 0:
+        raise CalibrationError("the calibration set is empty; give 100 to 500 images like those the model will see")
+    if rest is not None:
+        raise CalibrationError(
+            f"input '{tensors[0].name}' takes batches of exactly {unit}, and {index} calibration images do not divide "
+            f"by it; give a multiple of {unit}"
+        )
+
+
+def _items(images: Images, tensors: Sequence[Tensor], preprocessing: Preprocessing | None) -> Iterator[Item]:
+    if isinstance(images, np.ndarray | Mapping):
+        yield images
+    elif isinstance(images, str | os.PathLike):
+        names = [tensor.name for tensor in tensors]
+        for batch in open_dataset(images, names, preprocessing).batches(_FOLDER_CHUNK):
+            yield {names[0]: batch["x"]} if set(batch) == {"x"} else batch
+    elif callable(images):
+        yield from _items(images(), tensors, preprocessing)
+    elif isinstance(images, Iterable):
+        yield from images
+    else:
+        raise CalibrationError(
+            f"calibration images are of type {type(images).__name__}; give a float32 array, a list or iterator of "
+            "arrays, a callable that returns one, or the path of a folder or NPZ file"
+        )
+
+
+def _checked(item: Item, tensors: Sequence[Tensor], index: int) -> Sample:
+    if isinstance(item, Mapping):
+        names = [tensor.name for tensor in tensors]
+        wrong = [name for name in item if name not in names] or [name for name in names if name not in item]
+        if wrong:
+            raise CalibrationError(
+                f"calibration images: '{wrong[0]}' is {'missing' if wrong[0] in names else 'not an input'}; "
+                f"the model's inputs are {', '.join(names)}"
+            )
+        arrays = [item[name] for name in names]
+    elif len(tensors) == 1:
+        arrays = [item]
+    else:
+        names = [tensor.name for tensor in tensors]
+        raise CalibrationError(f"the model has {len(names)} inputs; give mappings with the keys {', '.join(names)}")
+    checked = tuple(_array(array, tensor, index) for array, tensor in zip(arrays, tensors, strict=True))
+    counts = {len(array) for array in checked}
+    if len(counts) > 1:
+        raise CalibrationError(f"calibration images: the inputs hold {sorted(counts)} images; they must be as many")
+    return checked
+
+
+def _array(array: Any, tensor: Tensor, index: int) -> Array:
+    where = f"calibration images for input '{tensor.name}'"
+    if not isinstance(array, np.ndarray):
+        raise CalibrationError(f"{where}: an item is of type {type(array).__name__}; it must be a float32 array")
+    if array.dtype != np.float32:
+        raise CalibrationError(f"{where} are {array.dtype}; preprocess them and convert with .astype(numpy.float32)")
+    if array.ndim == len(tensor.shape) - 1:
+        array = array[None]
+    fits = array.ndim == len(tensor.shape) and all(
+        isinstance(wanted, str) or wanted == size
+        for wanted, size in zip(tensor.shape[1:], array.shape[1:], strict=True)
+    )
+    if not fits:
+        wanted_text = ", ".join(str(size) for size in tensor.shape)
+        raise CalibrationError(f"{where} have shape {array.shape}; the model takes ({wanted_text})")
+    if not np.isfinite(array).all():
+        bad = next(i for i in range(len(array)) if not np.isfinite(array[i]).all())
+        kind = "NaN" if np.isnan(array[bad]).any() else "infinity"
+        raise CalibrationError(f"{where}: image {index + bad} holds {kind}; check how the images are preprocessed")
+    return array

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A quantized model in memory: its graph, and what travels with it into the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fewbins.data.preprocess import Preprocessing
+from fewbins.graph import Graph
+from fewbins.model_file import FileContents, from_bytes, read, to_bytes, write
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedModel:
+    """What `quantize` returns and a .fewbins file holds.
+
+    Attributes:
+        graph: quantized (or, for scheme "float", float32) graph; its inputs and outputs are float32.
+        scheme: the canonical scheme string.
+        preprocessing: how an image becomes the input, or None.
+        labels: class names in the order of the outputs, or None.
+        provenance: where the model came from: calibration, library version.
+        rows: one row per layer with weights: name, op, scheme, input_bins, weight_bins, output_bins, weight_sqnr_db,
+            output_sqnr_db, corrected_channels, raised_channels, weight_bytes.
+
+    Example:
+        model = fewbins.quantize(graph, images, scheme="255x33,first=8bit,last=8bit")
+        print(model.report())
+        model.save("resnet18.fewbins")
+    """
+
+    graph: Graph
+    scheme: str
+    preprocessing: Preprocessing | None = None
+    labels: Sequence[str] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    rows: Sequence[Row] = ()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file, wholly or not at all.
+
+        Raises:
+            FileAccessError: the folder is missing, forbidden or full.
+        """
+        write(path, self._contents())
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the model file."""
+        return to_bytes(self._contents())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> QuantizedModel:
+        """Read a model file.
+
+        Raises:
+            FileAccessError, ModelFileError: the file cannot be read, or is not a valid model.
+        """
+        return cls._of(read(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> QuantizedModel:
+        """Read a model file from memory; see `load`."""
+        return cls._of(from_bytes(data))
+
+    def report(self) -> str:
+        """A table of the layers: bins, noise, bytes, and the kernel that runs them on this machine."""
+        kernels = {} if not self.rows else self._kernels()
+        header = ("layer", "op", "scheme", "bins", "weights dB", "output dB", "bytes", "kernel")
+        table = [header]
+        for row in self.rows:
+            bins = f"{row['input_bins'] or 'float'}x{row['weight_bins'] or 'float'}"
+            noise = [_decibels(row["weight_sqnr_db"]), _decibels(row["output_sqnr_db"])]
+            size = f"{row['weight_bytes']:,}"
+            table.append((row["name"], row["op"], row["scheme"], bins, *noise, size, kernels.get(row["name"], "")))
+        lines = _aligned(table, right=(4, 5, 6)) if self.rows else []
+        total = sum(row["weight_bytes"] for row in self.rows)
+        lines.append(f"scheme {self.scheme}, {len(self.rows)} layers with weights, {total:,} bytes of weights")
+        float_nodes = [node.name for node in self.graph.nodes if self._in_float(node.outputs[0], node.attrs)]
+        if float_nodes and len(float_nodes) < len(self.graph.nodes):
+            lines.append(f"in float arithmetic: {', '.join(float_nodes)}")
+        return "\n".join(lines)
+
+    def _in_float(self, output: str, attrs: Any) -> bool:
+        return self.graph.tensors[output].dtype == "float32" and getattr(attrs, "requantize", None) is None
+
+    def _kernels(self) -> dict[str, str]:
+        from fewbins.session import Session
+
+        return {row["name"]: row["kernel"] for row in Session(self).plan()}
+
+    def _contents(self) -> FileContents:
+        preprocessing = None if self.preprocessing is None else self.preprocessing.to_json()
+        return FileContents(self.graph, self.scheme, preprocessing, self.labels, self.provenance, self.rows or None)
+
+    @classmethod
+    def _of(cls, contents: FileContents) -> QuantizedModel:
+        preprocessing = contents.preprocessing
+        return cls(
+            contents.graph,
+            contents.scheme,
+            None if preprocessing is None else Preprocessing.from_json(preprocessing),
+            contents.labels,
+            contents.provenance,
+            tuple(contents.report or ()),
+        )
+
+
+def _decibels(value: float | None) -> str:
+    return "exact" if value is None else f"{value:.1f}"
+
+
+def _aligned(table: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = []
+    for row in table:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantize a float network: the recipe, step by step.
+
+Fuse what computes together; decide what becomes integer; look at calibration images to give every tensor a scale; round
+the weights; repair the biases; write the integer graph. docs/quantization.md explains each step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fewbins import __version__
+from fewbins.build.correct import LayerOutcome, walk
+from fewbins.build.emit import emit
+from fewbins.build.plan import Plan, make_plan
+from fewbins.build.weights import LayerWeights, layer_bias, round_weights
+from fewbins.calibrate.collect import Progress, Statistics, collect
+from fewbins.calibrate.histogram import Histogram
+from fewbins.calibrate.images import Images, read_samples
+from fewbins.calibrate.observers import check_observer, choose_affine
+from fewbins.calibrate.runner import MakeRunner, engine_runner
+from fewbins.data import Preprocessing
+from fewbins.errors import CalibrationError
+from fewbins.graph import Graph
+from fewbins.model import QuantizedModel
+from fewbins.numerics import Affine, flush_subnormals
+from fewbins.passes.fold_batchnorm import fold_batchnorm
+from fewbins.passes.fold_constants import fold_constants
+from fewbins.passes.fold_pad import fold_pad
+from fewbins.passes.fold_scale import fold_scale
+from fewbins.passes.fuse_activation import WEIGHTED, fuse_activation
+from fewbins.passes.fuse_residual import fuse_residual
+from fewbins.scheme import Scheme
+
+MEASURE_IMAGES = 32
+"""How many images tell the noise behind each layer where no biases are to be repaired."""
+
+
+def quantize(
+    graph: Graph,
+    images: Images | None = None,
+    *,
+    scheme: str = "8bit",
+    observer: str = "mse",
+    bias_correction: bool = True,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | None = None,
+    seed: int = 0,
+    provenance: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    make_runner: MakeRunner = engine_runner,
+) -> QuantizedModel:
+    """Quantize a float graph to few-bin integers, from unlabelled images.
+
+    Args:
+        graph: what load_onnx returned.
+        images: calibration data, float32 of shape (N, C, H, W), preprocessed as for inference; 100 to 500 images are
+            usual. An array, a mapping by input name, a list or iterator of either, a callable that returns one, or the
+            path of an NPZ file or of a folder of pictures (which needs `preprocessing`). Walked once. Not needed where
+            no layer has integer activations.
+        scheme: bins per layer, e.g. "255x33,first=8bit,last=8bit"; the grammar is in docs/schemes.md.
+        observer: how ranges are chosen: "mse" (least squared error), "minmax" or "percentile" (all but 0.01 %).
+        bias_correction: make the mean of every channel what it is in the float network.
+        preprocessing: travels with the model.
+        labels: class names, travel with the model.
+        seed: of the draw of images for bias correction, where there are more than it uses.
+        provenance: more to write into the model file, such as where the float network came from.
+        progress: called as `(done, total, stage)`; total is None where nobody knows it.
+        make_runner: how the float network is run; the engine by default.
+
+    Returns:
+        A model that `Session` runs; its `report()` lists the noise of every layer.
+
+    Raises:
+        SchemeError: the scheme is not in the grammar, selects no layer, or does not fit a layer.
+        CalibrationError: images that are missing, of a wrong shape or type, or not finite; an accumulator that may
+            overflow. The message names the input or the layer.
+
+    Source: docs/numerics.md; Krishnamoorthi 2018, section 3, for the outline.
+    """
+    check_observer(observer)
+    parsed = Scheme.parse(scheme)
+    fused = prepare(graph)
+    plan = make_plan(fused, parsed)
+    statistics = _statistics(plan, images, preprocessing, make_runner, bias_correction, seed, progress)
+    affines, adapters = _affines(plan, statistics, observer)
+    weights = _weights(plan, affines, adapters, observer, progress)
+    outcomes: dict[str, LayerOutcome] = {}
+    walked = 0
+    if statistics.sample:
+        outcomes, walked = walk(
+            plan, affines, adapters, weights, statistics, make_runner, correct=bias_correction, progress=progress
+        )
+    biases = {
+        node.name: outcomes[node.name].bias if node.name in outcomes else layer_bias(fused, node)
+        for node in fused.nodes
+        if node.op in WEIGHTED
+    }
+    quantized = emit(plan, affines, adapters, weights, biases)
+    calibration = {
+        "images": statistics.count,
+        "observer": observer,
+        "bias_correction": bool(bias_correction and outcomes),
+        "bias_correction_images": walked if bias_correction else 0,
+        "seed": seed,
+    }
+    origin = {
+        "fewbins": __version__,
+        "calibration": calibration if statistics.count else None,
+        "raised_channels": sum(layer.raised for layer in weights.values()),
+        **(provenance or {}),
+    }
+    rows = _rows(plan, affines, adapters, weights, outcomes)
+    return QuantizedModel(quantized, str(parsed), preprocessing, labels, origin, rows)
+
+
+def prepare(graph: Graph) -> Graph:
+    """The float graph as it is quantized, and as the scheme "float" runs it: folded and fused."""
+    for step in (fold_batchnorm, fold_constants, fold_pad, fold_scale, fuse_activation, fuse_residual):
+        graph = step(graph)
+    return fuse_activation(graph).validate()
+
+
+def _statistics(
+    plan: Plan,
+    images: Images | None,
+    preprocessing: Preprocessing | None,
+    make_runner: MakeRunner,
+    bias_correction: bool,
+    seed: int,
+    progress: Progress | None,
+) -> Statistics:
+    rounded = any(layer.kind != "float" for layer in plan.layers.values())
+    if images is None and plan.groups:
+        raise CalibrationError(
+            f"the scheme needs calibration images for its integer activations; give 100 to 500 images, "
+            "or a scheme without them, such as float or w255"
+        )
+    if images is None or not (rounded or plan.groups):
+        return Statistics({})
+    tensors = sorted(
+        {name for names in plan.observed().values() for name in names}
+        | {adapter.tensor for adapter in plan.adapters.values()}
+    )
+    return collect(
+        plan.graph,
+        read_samples(images, plan.graph, preprocessing),
+        tensors,
+        make_runner(plan.graph),
+        **({} if bias_correction else {"sample_limit": MEASURE_IMAGES}),
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _affines(plan: Plan, statistics: Statistics, observer: str) -> tuple[dict[str, Affine], dict[str, Affine]]:
+    """The affine of every tensor with levels, and of every adapter."""
+    of_group = {}
+    for group, tensors in plan.observed().items():
+        histogram = Histogram()
+        for name in tensors:
+            histogram.merge(statistics.histograms[name])
+        for low, high in _constants_in(plan, group):
+            histogram.see(low, high)
+        of_group[group] = choose_affine(
+            histogram, plan.levels[group], observer=observer, po2=group in plan.po2
+        )
+    affines = {tensor: of_group[group] for tensor, group in plan.groups.items()}
+    adapters = {
+        node: choose_affine(statistics.histograms[a.tensor], a.levels, observer=observer, po2=a.po2)
+        for node, a in plan.adapters.items()
+    }
+    return affines, adapters
+
+
+def _constants_in(plan: Plan, group: str) -> list[tuple[float, float]]:
+    """The ranges of constants that share the group's scale: operands of a Concat, and what a Pad pads with."""
+    ranges = []
+    for name in plan.members()[group]:
+        tensor = plan.graph.tensors[name]
+        if tensor.is_constant:
+            ranges.append((float(tensor.value.min()), float(tensor.value.max())))
+        producer = plan.graph.producer(name)
+        if producer is not None and producer.op == "Pad" and producer.attrs.mode == "constant":
+            ranges.append((producer.attrs.value, producer.attrs.value))
+    return ranges
+
+
+def _weights(
+    plan: Plan,
+    affines: Mapping[str, Affine],
+    adapters: Mapping[str, Affine],
+    observer: str,
+    progress: Progress | None,
+) -> dict[str, LayerWeights]:
+    rounded = {}
+    nodes = [node for node in plan.graph.nodes if node.op in WEIGHTED and plan.layers[node.name].kind != "float"]
+    for node in nodes:
+        scale_a = scale_y = None
+        if plan.is_integer(node):
+            scale_a = float(adapters.get(node.name, affines[node.inputs[0]]).scale)
+            scale_y = float(affines[node.output].scale) if plan.has_levels(node.output) else None
+        rounded[node.name] = round_weights(plan, node, scale_a, scale_y, observer)
+        if progress is not None:
+            progress(len(rounded), len(nodes), "round weights")
+    return rounded
+
+
+def _rows(
+    plan: Plan,
+    affines: Mapping[str, Affine],
+    adapters: Mapping[str, Affine],
+    weights: Mapping[str, LayerWeights],
+    outcomes: Mapping[str, LayerOutcome],
+) -> list[dict[str, Any]]:
+    rows = []
+    for node in plan.graph.nodes:
+        if node.op not in WEIGHTED:
+            continue
+        layer, rounded, outcome = plan.layers[node.name], weights.get(node.name), outcomes.get(node.name)
+        integer = plan.is_integer(node)
+        read = adapters.get(node.name, affines[node.inputs[0]]) if integer else None
+        written = affines.get(node.output) if integer else None
+        size = flush_subnormals(plan.graph.constant(node, "weight")).nbytes if rounded is None else rounded.data.nbytes
+        rows.append(
+            {
+                "name": node.name,
+                "op": node.op,
+                "scheme": str(layer),
+                "input_bins": None if read is None else read.levels.bins,
+                "weight_bins": None if layer.weight is None else 16 if layer.kind == "lut4" else layer.weight.bins,
+                "output_bins": None if written is None else written.levels.bins,
+                "weight_sqnr_db": None if rounded is None else _finite(rounded.sqnr_db),
+                "output_sqnr_db": None if outcome is None else _finite(outcome.sqnr_db),
+                "corrected_channels": 0 if outcome is None else outcome.corrected,
+                "raised_channels": 0 if rounded is None else rounded.raised,
+                "weight_bytes": (size + 1) // 2 if layer.kind == "lut4" else size,
+            }
+        )
+    return rows
+
+
+def _finite(decibels: float) -> float | None:
+    """For a JSON report: None where nothing was lost."""
+    return round(decibels, 2) if math.isfinite(decibels) else None
+
+
+__all__ = ["prepare", "quantize"]
