@@ -80,12 +80,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     console.print(table)
 
 
-def _no_tick(done: int, total: int, text: str = "") -> None:
+def _no_tick(done: int, total: int | None, text: str = "") -> None:
     pass
 
 
 @contextlib.contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int, str], None]]:
+def progress(label: str) -> Iterator[Callable[[int, int | None, str], None]]:
     """Yields `tick(done, total, text)`: a bar on stderr, only on a terminal and only after two seconds."""
     if not sys.stderr.isatty():
         yield _no_tick
@@ -103,7 +103,7 @@ def progress(label: str) -> Iterator[Callable[[int, int, str], None]]:
     task = bar.add_task(label, total=None)
     start, shown = time.monotonic(), False
 
-    def tick(done: int, total: int, text: str = "") -> None:
+    def tick(done: int, total: int | None, text: str = "") -> None:
         nonlocal shown
         if not shown and time.monotonic() - start > 2:
             bar.start()
