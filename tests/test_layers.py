@@ -32,7 +32,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Where a package that is large or optional may be imported, as patterns of paths inside the package.
 ALLOWED = {
     "torch": ["train/*", "zoo/*", "importers/torch_export.py"],
-    "onnx": ["importers/*", "export/*"],
+    "onnx": ["importers/*", "export/*", "bench/*"],
     "onnxruntime": ["bench/*"],
     "typer": ["cli/*"],
     "click": ["cli/*"],

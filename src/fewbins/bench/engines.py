@@ -17,6 +17,9 @@ import numpy as np
 
 from fewbins.bench.places import cache_dir
 from fewbins.errors import DataError
+from fewbins.importers.onnx import load_onnx
+from fewbins.quantize import quantize
+from fewbins.session import Session
 
 FULL_RANGE = ("avxvnni", "vnni", "none")  # caps under which int8 products do not saturate
 CAPS = ("avx2", "avxvnni", "avx512", "vnni", "none")
@@ -61,13 +64,11 @@ def _derived(path: Path, suffix: str) -> Path:
 
 
 def _fewbins(path: Path, threads: int, scheme: str) -> Callable[[], Any]:
-    import fewbins
-
     _, shape = _input(path)
     # Never from the cache: what is measured is what this version of fewbins makes of the network.
     images = np.concatenate([_sample(shape, seed) for seed in range(2)])
-    model = fewbins.quantize(fewbins.load_onnx(path), images, scheme=scheme)
-    session = fewbins.Session(model, threads)
+    model = quantize(load_onnx(path), images, scheme=scheme)
+    session = Session(model, threads)
     x = _sample(shape)
     return lambda: session.run(x)
 
