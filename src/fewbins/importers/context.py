@@ -193,7 +193,8 @@ class Context:
                 {role: self._tensors[name].shape for role, name in roles.items()},
             )
         except FewbinsError as error:
-            raise NodeError(str(error)) from error
+            # The report names the ONNX node already.
+            raise NodeError(str(error).removeprefix(f"node '{made.name}' ({made.op}): ")) from error
         if all(isinstance(value, Constant) for value in inputs):
             return self._compute(made, shape)
         shape = name_free_sizes(made, self._tensors[operands[0]].shape, shape)

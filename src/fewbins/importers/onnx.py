@@ -81,8 +81,7 @@ class _Import:
             self._node(ctx, index)
         outputs = self._outputs(ctx)
         if self.problems:
-            count = f"{len(self.problems)} nodes" if len(self.problems) > 1 else "1 node"
-            raise UnsupportedError(f"{self.file.source}: {count} cannot be imported", self.problems)
+            raise UnsupportedError(f"{self.file.source} cannot be imported", self.problems)
         return recognize_activations(ctx.finish(outputs, proto.name)).prune().validate()
 
     def _inputs(self, ctx: Context, given: Mapping[str, Sequence[Dim]]) -> None:

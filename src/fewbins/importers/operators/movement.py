@@ -346,10 +346,16 @@ def _depth_to_space(ctx: Context, node: OnnxNode) -> Sequence[Value]:
 
 @lowers("SpaceToDepth", 1, 13, 28)
 def _space_to_depth(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    if _block_mode(node) != "DCR":
-        raise NodeError("mode CRD is not supported; use DCR, or a Reshape, Transpose and Reshape")
-    attrs = SpaceToDepthAttrs(node.integer("blocksize", 0))
-    return [ctx.emit("SpaceToDepth", node, [ctx.activation(node, 0, rank=4)], attrs)]
+    x, block = ctx.activation(node, 0, rank=4), node.integer("blocksize", 0)
+    y = ctx.emit("SpaceToDepth", node, [x], SpaceToDepthAttrs(block))
+    if _block_mode(node) == "DCR":
+        return [y]
+    # DCR's channels are (row and column in the block, channel), CRD's (channel, row and column in the block).
+    sizes, channels = ctx.sizes_of(y), ctx.sizes_of(x)[1]
+    split = reshape(ctx, node, y, [sizes[0], block * block, channels, product(sizes[2:])], suffix="split")
+    turned = ctx.emit("Transpose", node, [split], TransposeAttrs((0, 2, 1, 3)), suffix="transpose")
+    source = [sizes[0], channels, block * block, product(sizes[2:])]
+    return [reshape(ctx, node, turned, sizes, suffix="join", source=source)]
 
 
 def _block_mode(node: OnnxNode) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fewbins.graph import Shape
 from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
 from fewbins.importers.operators.folds import normal_axis
@@ -51,7 +52,19 @@ def _resize(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     if policy != "stretch":
         raise NodeError(f"keep_aspect_ratio_policy '{policy}' is not supported; give the final sizes and 'stretch'")
     sizes, scales = _targets(ctx, node, x)
+    if coordinates == "align_corners" and scales is not None and not _whole(x.shape[2:], scales):
+        raise NodeError(
+            f"scales {scales} with align_corners do not give whole sizes, which ONNX's texts and runtimes read "
+            "differently; give sizes instead of scales"
+        )
     return [ctx.emit("Resize", node, [x], ResizeAttrs(mode, sizes, scales, coordinates, nearest))]
+
+
+def _whole(shape: Shape, scales: tuple[float, float]) -> bool:
+    return all(
+        (size * scale if isinstance(size, int) else scale).is_integer()
+        for size, scale in zip(shape, scales, strict=True)
+    )
 
 
 def _mode(node: OnnxNode) -> str:

@@ -88,24 +88,21 @@ def _conv_transpose(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     if weight is None or len(weight.shape) != 4:
         raise NodeError("the weight must have rank 4; only images (N, C, H, W) are supported")
     window = _window(node, (weight.shape[2], weight.shape[3]))
-    padding = _pair(node, "output_padding", (0, 0))
-    attrs = ConvTransposeAttrs(
-        window.kernel,
-        window.strides,
-        _transpose_pads(node, x, window, padding),
-        window.dilations,
-        node.integer("group", 1),
-        padding,
-    )
+    pads, padding = _transpose_pads(node, x, window)
+    attrs = ConvTransposeAttrs(window.kernel, window.strides, pads, window.dilations, node.integer("group", 1), padding)
     params = {"weight": weight, "bias": ctx.weights(node, 2, "the bias")}
     return [ctx.emit("ConvTranspose", node, [x], attrs, params)]
 
 
-def _transpose_pads(node: OnnxNode, x: Value, window: Window, output_padding: Pair) -> tuple[int, int, int, int]:
+def _transpose_pads(node: OnnxNode, x: Value, window: Window) -> tuple[tuple[int, int, int, int], Pair]:
+    """Pads and output padding, from `output_shape` and `auto_pad` where the file has these."""
+    output_padding = _pair(node, "output_padding", (0, 0))
     target = node.integers("output_shape")
+    if target is not None and len(target) not in (2, 4):
+        raise NodeError(f"output_shape {target} must hold a height and a width")
     if target is None and window.auto_pad == "explicit":
-        return window.pads
-    begins, ends = [], []
+        return window.pads, output_padding
+    begins, ends, extra = [], [], []
     for axis in range(2):
         size, stride = x.shape[2 + axis], window.strides[axis]
         span = window.dilations[axis] * (window.kernel[axis] - 1) + 1
@@ -116,12 +113,13 @@ def _transpose_pads(node: OnnxNode, x: Value, window: Window, output_padding: Pa
             total = stride * (size - 1) + output_padding[axis] + span - target[axis - 2]
         else:
             raise NodeError("output_shape needs a fixed height and width; give load_onnx(..., input_shapes=...)")
-        if total < 0:
-            raise NodeError(f"output_shape or auto_pad asks for {-total} more rows than there are; use output_padding")
+        # Rows that the windows do not reach lie at the end, as output padding does.
+        extra.append(output_padding[axis] + max(-total, 0))
+        total = max(total, 0)
         begin = total // 2 if window.auto_pad == "same_upper" else total - total // 2
         begins.append(begin)
         ends.append(total - begin)
-    return begins[0], begins[1], ends[0], ends[1]
+    return (begins[0], begins[1], ends[0], ends[1]), (extra[0], extra[1])
 
 
 @lowers("MaxPool", 8, 10, 11, 12, 22)
