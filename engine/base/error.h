@@ -12,12 +12,13 @@ namespace fewbins {
 // The kinds of error; the numbers are those of the C ABI (fewbins.h) and never change.
 enum class ErrorCode : int {
   ok = 0,
-  invalid_argument = 1,  // a call that does not fit the model: shape, dtype, option
+  invalid_argument = 1,  // an option or argument that makes no sense
   model_file = 2,        // a file that is truncated, corrupt, over a limit, or of an unknown version
   unsupported = 3,       // something correct that this engine does not do
   io = 4,                // the operating system refused to open, read or write
   out_of_memory = 5,
   internal = 6,  // a state that should be impossible
+  shape = 7,     // sizes that do not fit the model
 };
 
 class Error : public std::runtime_error {

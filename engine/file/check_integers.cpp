@@ -65,11 +65,11 @@ void check_float_multiplier(const Node& node, std::string_view role, int64_t cha
       node.fail_with("its ", role, " holds ", value, "; it must be finite and below 2^96");
 }
 
-// N = max(n, n_r, 1) <= 62, N - n <= 31, N - n_r <= 54 keep the sum of section 4 in int64.
+// N = max(n, n_r, 1) <= 62, N - n <= 31, N - n_r <= 52 keep the sum of section 4 in int64.
 void check_shift_spread(const Node& node, const Constant& shift, int32_t residual) {
   for (const int32_t n : shift.as<int32_t>()) {
     const int32_t common = std::max({n, residual, 1});
-    if (common > 62 || common - n > 31 || common - residual > 54)
+    if (common > 62 || common - n > 31 || common - residual > 52)
       node.fail_with("shifts ", n, " and ", residual, " of a sum with a residual are too far apart for 64 bits");
   }
 }

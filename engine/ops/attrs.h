@@ -24,10 +24,10 @@ template <class... Parts>
   fail(ErrorCode::model_file, "node '", node.name, "' (", node.op, "): ", std::forward<Parts>(parts)...);
 }
 
-// The same as Error(invalid_argument): for infer(), where the sizes that a caller gave do not fit.
+// The same as Error(shape): for infer(), where the sizes that a caller gave do not fit.
 template <class... Parts>
 [[noreturn]] void fail_shape(const NodeDef& node, Parts&&... parts) {
-  fail(ErrorCode::invalid_argument, "node '", node.name, "' (", node.op, "): ", std::forward<Parts>(parts)...);
+  fail(ErrorCode::shape, "node '", node.name, "' (", node.op, "): ", std::forward<Parts>(parts)...);
 }
 
 // Section 4 of docs/numerics.md: how acc becomes the next tensor.

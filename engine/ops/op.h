@@ -106,7 +106,7 @@ class Op {
   Op& operator=(const Op&) = delete;
   virtual ~Op() = default;
 
-  // Sets the dims of `out` from the dims of `in`; dtype and affine are already there. Throws Error(invalid_argument)
+  // Sets the dims of `out` from the dims of `in`; dtype and affine are already there. Throws Error(shape)
   // that names the node when the sizes do not fit. The plan checks limits afterwards.
   virtual void infer(std::span<const TensorDesc> in, std::span<TensorDesc> out) const = 0;
 

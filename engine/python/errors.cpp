@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "errors.h"
+
+#include <nanobind/nanobind.h>
+
 #include <exception>
+#include <new>
 
 #include "base/error.h"
-#include "python/bindings.h"
 
 namespace nb = nanobind;
 
 namespace fewbins {
 namespace {
 
-const char* python_class(ErrorCode code) {
+const char* class_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::invalid_argument:
-      return "ShapeError";
+      return "ArgumentError";
     case ErrorCode::model_file:
       return "ModelFileError";
     case ErrorCode::unsupported:
@@ -21,6 +25,8 @@ const char* python_class(ErrorCode code) {
       return "FileAccessError";
     case ErrorCode::out_of_memory:
       return "EngineMemoryError";
+    case ErrorCode::shape:
+      return "ShapeError";
     case ErrorCode::ok:
     case ErrorCode::internal:
       break;
@@ -28,15 +34,26 @@ const char* python_class(ErrorCode code) {
   return "EngineError";
 }
 
+// Raises the class of fewbins.errors. The package is imported here and not before: the module alone needs nothing.
+void raise(ErrorCode code, const char* message) {
+  try {
+    const nb::object type = nb::module_::import_("fewbins.errors").attr(class_of(code));
+    PyErr_SetString(type.ptr(), message);
+  } catch (nb::python_error& error) {
+    error.restore();
+  }
+}
+
 }  // namespace
 
-void bind_errors(nb::module_&) {
-  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+void register_errors() {
+  nb::register_exception_translator([](const std::exception_ptr& pointer, void*) {
     try {
-      std::rethrow_exception(thrown);
+      std::rethrow_exception(pointer);
     } catch (const Error& error) {
-      const nb::object type = nb::module_::import_("fewbins.errors").attr(python_class(error.code()));
-      PyErr_SetString(type.ptr(), error.what());
+      raise(error.code(), error.what());
+    } catch (const std::bad_alloc&) {
+      raise(ErrorCode::out_of_memory, "there is not enough memory");
     }
   });
 }

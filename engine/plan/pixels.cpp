@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/pixels.h"
+
+#include <array>
+
+#include "base/error.h"
+
+namespace fewbins {
+
+void pixels_to_input(const std::optional<Preprocessing>& preprocessing, std::string_view input, const Dims& dims,
+                     const uint8_t* from, float* to, ThreadPool& pool) {
+  if (!preprocessing)
+    fail(ErrorCode::invalid_argument, "input '", input,
+         "' was given as pixels, but the model has no preprocessing; give float32");
+  const auto channels = preprocessing->mean.size();
+  const bool image = dims.rank == 4 && dims[1] == static_cast<int64_t>(channels);
+  const auto right = [](int64_t wanted, int64_t given) { return wanted < 0 || wanted == given; };
+  if (!image || !right(preprocessing->height, dims[2]) || !right(preprocessing->width, dims[3]))
+    fail(ErrorCode::shape, "input '", input, "' was given as pixels of shape ", dims.text(),
+         " (N, C, H, W), which does not fit the model's preprocessing of ", channels, " channels");
+  // One row per channel: 256 divisions instead of one per pixel.
+  std::vector<std::array<float, 256>> table(channels);
+  for (size_t c = 0; c < channels; ++c)
+    for (size_t value = 0; value < 256; ++value)
+      table[c][value] = (static_cast<float>(value) - preprocessing->mean[c]) / preprocessing->std[c];
+  pool.parallel_for(dims[0] * dims[2] * dims[3], [&](int64_t begin, int64_t end) {
+    for (int64_t pixel = begin; pixel < end; ++pixel)
+      for (size_t c = 0; c < channels; ++c) {
+        const size_t i = static_cast<size_t>(pixel) * channels + c;
+        to[i] = table[c][from[i]];
+      }
+  });
+}
+
+}  // namespace fewbins

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/plan.h"
+
+#include <map>
+
+#include "base/aligned.h"
+#include "base/error.h"
+#include "file/limits.h"
+#include "plan/arena.h"
+
+namespace fewbins {
+namespace {
+
+std::string shape_text(const std::vector<DimSpec>& shape) {
+  std::string text = "[";
+  for (const DimSpec& dim : shape) {
+    if (text.size() > 1) text += ", ";
+    text += dim.is_free() ? dim.symbol : std::to_string(dim.size);
+  }
+  return text + "]";
+}
+
+bool fits(const std::vector<DimSpec>& shape, const Dims& dims) {
+  if (static_cast<size_t>(dims.rank) != shape.size()) return false;
+  for (int axis = 0; axis < dims.rank; ++axis) {
+    const DimSpec& spec = shape[static_cast<size_t>(axis)];
+    if (!spec.is_free() && spec.size != dims[axis]) return false;
+  }
+  return true;
+}
+
+bool is_empty(const Dims& dims) {
+  for (const int64_t size : dims.span())
+    if (size == 0) return true;
+  return false;
+}
+
+}  // namespace
+
+void check_input_dims(const Program& program, std::span<const Dims> dims) {
+  const auto& inputs = program.inputs();
+  if (dims.size() != inputs.size())
+    fail(ErrorCode::shape, dims.size(), " inputs were given; the model takes ", inputs.size());
+  std::map<std::string_view, int64_t> sizes;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& value = program.values()[inputs[i]];
+    const std::vector<DimSpec>& shape = value.info->shape;
+    if (!fits(shape, dims[i]))
+      fail(ErrorCode::shape, "input '", value.name, "' has shape ", dims[i].text(), "; the model takes ",
+           shape_text(shape));
+    if (!dims[i].within_limits() || is_empty(dims[i]))
+      fail(ErrorCode::shape, "input '", value.name, "' has shape ", dims[i].text(),
+           "; every size must be at least 1 and a tensor at most ", kMaxElements, " elements");
+    for (int axis = 0; axis < dims[i].rank; ++axis) {
+      const DimSpec& spec = shape[static_cast<size_t>(axis)];
+      if (!spec.is_free() || spec.symbol.starts_with('?')) continue;
+      const auto [it, first] = sizes.emplace(spec.symbol, dims[i][axis]);
+      if (!first && it->second != dims[i][axis])
+        fail(ErrorCode::shape, "input '", value.name, "' has ", spec.symbol, " = ", dims[i][axis],
+             " but another input has ", it->second);
+    }
+  }
+}
+
+Plan::Plan(const Program& program, std::vector<Dims> input_dims, int threads, Reuse reuse)
+    : input_dims_(std::move(input_dims)) {
+  check_input_dims(program, input_dims_);
+  infer(program);
+  prepare(program, threads);
+  place(program, threads, reuse);
+}
+
+void Plan::infer(const Program& program) {
+  descs_.reserve(program.values().size());
+  for (const Value& value : program.values()) descs_.push_back(value.desc);
+  for (size_t i = 0; i < input_dims_.size(); ++i) descs_[program.inputs()[i]].dims = input_dims_[i];
+  for (const ProgramStep& step : program.steps()) {
+    std::vector<TensorDesc> in;
+    std::vector<TensorDesc> out;
+    for (const size_t value : step.inputs) in.push_back(descs_[value]);
+    for (const size_t value : step.outputs) {
+      out.push_back(descs_[value]);
+      out.back().dims = {};
+    }
+    step.op->infer(in, out);
+    for (size_t i = 0; i < out.size(); ++i) {
+      const Value& value = program.values()[step.outputs[i]];
+      const Dims& dims = out[i].dims;
+      const std::string& node = step.node->name;
+      if (!dims.within_limits() || is_empty(dims))
+        fail(ErrorCode::shape, "node '", node, "' (", step.node->op, "): its output would have shape ", dims.text(),
+             ", which is empty or over the limits; the input size does not fit the model");
+      if (!fits(value.info->shape, dims))
+        fail(ErrorCode::shape, "node '", node, "' (", step.node->op, "): its output has shape ", dims.text(),
+             " but the file says ", shape_text(value.info->shape));
+      descs_[step.outputs[i]].dims = dims;
+    }
+  }
+}
+
+void Plan::prepare(const Program& program, int threads) {
+  steps_.reserve(program.steps().size());
+  for (const ProgramStep& step : program.steps()) {
+    std::vector<TensorDesc> in;
+    std::vector<TensorDesc> out;
+    for (const size_t value : step.inputs) in.push_back(descs_[value]);
+    for (const size_t value : step.outputs) out.push_back(descs_[value]);
+    PlannedStep planned;
+    planned.state = step.op->prepare({in, out, threads});
+    steps_.push_back(std::move(planned));
+  }
+}
+
+// Decides who shares memory, then places the pieces. A piece belongs to a root value; views and in-place outputs join
+// their input's root.
+void Plan::place(const Program& program, int threads, Reuse reuse) {
+  const size_t count = descs_.size();
+  const auto steps = static_cast<int64_t>(steps_.size());
+  std::vector<size_t> root(count);
+  std::vector<int64_t> last(count, -1);  // last step that reads the value; before the first for unread ones
+  for (size_t value = 0; value < count; ++value) root[value] = value;
+  for (int64_t s = 0; s < steps; ++s)
+    for (const size_t value : program.steps()[static_cast<size_t>(s)].inputs) last[value] = s;
+  for (const size_t value : program.outputs()) last[value] = steps;
+
+  // The lives of roots grow while steps join them, in the order of the steps.
+  std::vector<int64_t> root_last = last;
+  for (int64_t s = 0; s < steps && reuse == Reuse::yes; ++s) {
+    const ProgramStep& step = program.steps()[static_cast<size_t>(s)];
+    PlannedStep& planned = steps_[static_cast<size_t>(s)];
+    const Alias alias = planned.state->alias;
+    if (alias == Alias::none || program.values()[step.inputs[0]].is_constant()) continue;
+    const size_t in = root[step.inputs[0]];
+    const size_t out = step.outputs[0];
+    if (descs_[step.inputs[0]].bytes() != descs_[out].bytes()) continue;
+    if (alias == Alias::in_place) {
+      // Written over, so nobody may read it later, nor this step through another shape.
+      bool shared = root_last[in] > s;
+      for (size_t i = 1; i < step.inputs.size(); ++i)
+        shared = shared || (root[step.inputs[i]] == in && step.inputs[i] != step.inputs[0]);
+      if (shared) continue;
+    }
+    root[out] = in;
+    root_last[in] = std::max(root_last[in], last[out]);
+    planned.skip = alias == Alias::view;
+  }
+
+  std::vector<Lifetime> pieces;
+  std::vector<size_t> piece_of(count, SIZE_MAX);
+  const auto add = [&](size_t bytes, int64_t from, int64_t to) {
+    pieces.push_back({bytes, from, reuse == Reuse::yes ? to : steps, 0});
+    return pieces.size() - 1;
+  };
+  for (const size_t value : program.inputs()) piece_of[value] = add(descs_[value].bytes(), -1, root_last[value]);
+  std::vector<std::pair<size_t, size_t>> scratch_pieces;
+  for (int64_t s = 0; s < steps; ++s) {
+    const ProgramStep& step = program.steps()[static_cast<size_t>(s)];
+    PlannedStep& planned = steps_[static_cast<size_t>(s)];
+    for (const size_t value : step.outputs)
+      if (root[value] == value) piece_of[value] = add(descs_[value].bytes(), s, std::max(s, root_last[value]));
+    planned.slot_stride = (planned.state->scratch_bytes_per_slot + kAlignment - 1) / kAlignment * kAlignment;
+    const size_t whole = pieces.size();
+    pieces.push_back({planned.state->scratch_bytes, s, s, 0});
+    pieces.push_back({planned.slot_stride * static_cast<size_t>(threads), s, s, 0});
+    scratch_pieces.emplace_back(whole, whole + 1);
+  }
+  arena_bytes_ = plan_arena(pieces, kMaxArenaBytes);
+
+  offsets_.assign(count, 0);
+  for (size_t value = 0; value < count; ++value)
+    if (!program.values()[value].is_constant()) offsets_[value] = pieces[piece_of[root[value]]].offset;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    steps_[s].scratch = pieces[scratch_pieces[s].first].offset;
+    steps_[s].slot_scratch = pieces[scratch_pieces[s].second].offset;
+  }
+}
+
+}  // namespace fewbins

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/cpu.h"
+
+namespace fewbins {
+
+// Every elementwise kernel within `here` against the scalar one, bit for bit; appends one line per failure.
+void test_elementwise_kernels(Isa here, std::vector<std::string>& failures);
+
+}  // namespace fewbins

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/version.h"
+
+namespace fewbins {
+
+const char* version() { return FEWBINS_VERSION; }
+
+}  // namespace fewbins
