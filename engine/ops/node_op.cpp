@@ -45,4 +45,9 @@ void require_rank(const NodeDef& node, const TensorDesc& desc, int rank) {
     fail_shape(node, "its input has shape ", desc.dims.text(), ", expected ", rank, " dimensions");
 }
 
+void require_residual(const NodeDef& node, std::span<const TensorDesc> in, const Dims& out) {
+  if (in.size() == 2 && !(in[1].dims == out))
+    fail_shape(node, "its residual has shape ", in[1].dims.text(), ", its output ", out.text());
+}
+
 }  // namespace fewbins

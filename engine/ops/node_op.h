@@ -2,6 +2,7 @@
 // What all operators share: the name that their messages start with, and checks of their operands.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "ops/attrs.h"
@@ -31,5 +32,8 @@ void require_same_type(const NodeDef& node, const OpContext& context);
 
 // infer(): fails unless the tensor has this rank.
 void require_rank(const NodeDef& node, const TensorDesc& desc, int rank);
+
+// infer(): fails unless the second input, where there is one, has the output's shape.
+void require_residual(const NodeDef& node, std::span<const TensorDesc> in, const Dims& out);
 
 }  // namespace fewbins

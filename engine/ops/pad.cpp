@@ -5,10 +5,10 @@
 #include <optional>
 #include <vector>
 
+#include "ops/epilogue.h"
 #include "ops/factories.h"
 #include "ops/gather.h"
 #include "ops/node_op.h"
-#include "ops/rescale.h"
 
 namespace fewbins {
 namespace {
@@ -42,8 +42,10 @@ class PadOp final : public NodeOp {
       const int64_t end = pads_[axis + rank()];
       const int64_t size = from.d[axis];
       out[0].dims.d[axis] = size + begin + end;
-      const int64_t most = mode_ == Mode::reflect ? size - 1 : kMaxDim;
-      if (size + begin + end < 0 || begin > most || end > most || (mode_ == Mode::edge && size == 0))
+      // Cropping comes first; a reflection needs as many elements beside the border as it makes.
+      const int64_t left = size + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
+      const int64_t most = mode_ == Mode::constant ? kMaxDim : mode_ == Mode::edge ? (left > 0 ? kMaxDim : 0) : left - 1;
+      if (left < 0 || std::max<int64_t>({begin, end, 0}) > std::max<int64_t>(most, 0))
         fail_shape(node_, "pads ", begin, " and ", end, " do not fit axis ", axis, " of an input of shape ",
                    from.text());
     }

@@ -38,18 +38,18 @@ Extent window_extent(const Window& window, int axis, int64_t in, const NodeDef& 
     extent.pad_end = total - extent.pad_begin;
   } else {
     const int64_t room = in + extent.pad_begin + extent.pad_end - span;
-    if (room < 0)
-      fail_shape(node, "its window spans ", span, axis == 0 ? " rows" : " columns",
-           " but the padded input has ", room + span, "; give a larger input");
-    extent.out = room / extent.stride + 1;
-    if (window.ceil_mode && room % extent.stride != 0) {
+    // C++ rounds towards zero: that is up where the room is negative, which is what ceil_mode wants.
+    if (window.ceil_mode) {
+      extent.out = (room > 0 ? (room + extent.stride - 1) / extent.stride : room / extent.stride) + 1;
       // A last window counts only if it starts in the input or its leading padding.
-      if (extent.out * extent.stride < in + extent.pad_begin) ++extent.out;
+      if ((extent.out - 1) * extent.stride >= in + extent.pad_begin) --extent.out;
+    } else {
+      extent.out = room < 0 ? 0 : room / extent.stride + 1;
     }
   }
   if (in < 1 || extent.out < 1 || extent.out > kMaxDim)
-    fail_shape(node, "an input of ", in, axis == 0 ? " rows" : " columns",
-         " gives ", extent.out, "; give another size");
+    fail_shape(node, "an input of ", in, axis == 0 ? " rows" : " columns", " is too small for a window of ", span,
+               " with pads ", extent.pad_begin, " and ", extent.pad_end);
   return extent;
 }
 

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/product.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/thread_pool.h"
+
+namespace fewbins {
+
+namespace {
+
+// A chunk's sums of one panel and its row pointers stay in the first-level cache beside the panel.
+constexpr size_t kTileBytes = 8192;
+constexpr size_t kPointerBytes = 16384;
+
+size_t index(int64_t i) { return static_cast<size_t>(i); }
+
+size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
+
+}  // namespace
+
+Product::Product(const OpContext& context, const ProductShape& shape, const std::vector<int8_t>& weights,
+                 const std::vector<int32_t>& bias, const AffineInfo& input)
+    : shape_(shape), bias_(bias) {
+  const size_t columns = index(shape.groups * shape.columns);
+  const WeightView all{weights.data(), columns, index(shape.taps), index(shape.channels)};
+  const ActivationLevels levels{input.lo, input.hi};
+  const GemmChoice choice = choose_gemm(Family::dot16, context.isa, all, levels, context.forced_kernel);
+  kernel_ = choice.kernel;
+  block_ = choice.block;
+  panel_bytes_ = panel_bytes(*kernel_, all.taps, all.channels, block_);
+  plan_chunks();
+  packed_ = AlignedBytes(index(shape.groups * panels_) * panel_bytes_);
+  for (int64_t group = 0; group < shape.groups; ++group) {
+    const WeightView part{all.w + index(group * shape.columns) * all.taps * all.channels, index(shape.columns), all.taps,
+                          all.channels};
+    pack(*kernel_, part, levels, block_, packed_.data() + index(group * panels_) * panel_bytes_);
+  }
+  std::vector<int32_t> sums(columns);
+  column_sums(all, sums.data());
+  for (size_t n = 0; n < columns; ++n)
+    bias_[n] = folded_bias(kernel_->family, bias_[n], sums[n], input.lo, input.zero_point);
+  padding_ = AlignedBytes(index(shape.channels));
+  std::memset(padding_.data(), input.zero_point - input.lo, index(shape.channels));
+}
+
+Product::Product(const OpContext& context, const ProductShape& shape, const std::vector<float>& weights)
+    : shape_(shape), element_bytes_(sizeof(float)) {
+  const size_t columns = index(shape.columns);
+  const size_t taps = index(shape.taps);
+  const size_t channels = index(shape.channels);
+  const GemmProblem problem{.n = columns, .taps = taps, .channels = channels};
+  kernel_ = &select_gemm(Family::f32, context.isa, problem, context.forced_kernel);
+  panel_bytes_ = panel_bytes(*kernel_, taps, channels, 0);
+  plan_chunks();
+  packed_ = AlignedBytes(index(shape.groups * panels_) * panel_bytes_);
+  for (int64_t group = 0; group < shape.groups; ++group)
+    pack_f32(*kernel_, weights.data() + index(group) * columns * taps * channels, columns, taps, channels,
+             packed_.data() + index(group * panels_) * panel_bytes_);
+  padding_ = AlignedBytes(channels * sizeof(float));
+}
+
+void Product::plan_chunks() {
+  depth_ = depth_of(*kernel_, index(shape_.channels));
+  panels_ = (shape_.columns + static_cast<int64_t>(kernel_->nr) - 1) / static_cast<int64_t>(kernel_->nr);
+  const size_t by_tile = kTileBytes / (kernel_->nr * sizeof(int32_t));
+  const size_t by_pointers = kPointerBytes / (index(shape_.taps) * sizeof(void*));
+  const size_t tiles = std::max<size_t>(1, std::min(by_tile, by_pointers) / kernel_->mr);
+  chunk_rows_ = static_cast<int64_t>(tiles * kernel_->mr);
+}
+
+size_t Product::scratch_bytes_per_slot() const {
+  const size_t rows = index(chunk_rows_);
+  return round_up(rows * kernel_->nr * sizeof(int32_t), 64) + round_up(rows * index(shape_.taps) * sizeof(void*), 64);
+}
+
+struct Product::Part {
+  int64_t group = 0;
+  int64_t first_row = 0;
+  int64_t end_row = 0;
+  int64_t first_panel = 0;
+  int64_t end_panel = 0;
+};
+
+void Product::run(const Call& call, const RunArgs& args) const {
+  const int64_t chunks = (call.rows + chunk_rows_ - 1) / chunk_rows_;
+  // Few rows: the panels are shared out too, so that every thread has some.
+  const int64_t wanted = args.pool.size() == 1 ? 1 : 4 * int64_t{args.pool.size()};
+  const int64_t splits = std::clamp<int64_t>((wanted + chunks * shape_.groups - 1) / (chunks * shape_.groups), 1, panels_);
+  args.pool.parallel_for(shape_.groups * chunks * splits, 1, [&](int64_t begin, int64_t end, int slot) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t split = task % splits;
+      const int64_t chunk = task / splits % chunks;
+      const Part part{.group = task / splits / chunks,
+                      .first_row = chunk * chunk_rows_,
+                      .end_row = std::min((chunk + 1) * chunk_rows_, call.rows),
+                      .first_panel = split * panels_ / splits,
+                      .end_panel = (split + 1) * panels_ / splits};
+      run_part(call, part, args.scratch_of(slot));
+    }
+  });
+}
+
+// pointers[tile][tap][row of the tile]; the last tile repeats its last row.
+void Product::point_rows(const Call& call, const Part& part, const void** pointers) const {
+  const RowSource& source = call.source;
+  const auto mr = static_cast<int64_t>(kernel_->mr);
+  const int64_t taps = shape_.taps;
+  const auto bytes = static_cast<int64_t>(element_bytes_);
+  const std::byte* data = call.data + part.group * shape_.channels * bytes;
+  const int64_t tiles = (part.end_row - part.first_row + mr - 1) / mr;
+  int64_t row = part.first_row;
+  int64_t image = 0;
+  int64_t place = 0;
+  if (!source.offsets.empty()) {
+    image = row / source.rows_per_image;
+    place = row % source.rows_per_image;
+  }
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const void** group = pointers + tile * taps * mr;
+    for (int64_t i = 0; i < mr; ++i) {
+      if (source.offsets.empty()) {
+        group[i] = data + row * source.step * bytes;
+      } else {
+        const std::byte* base = data + image * source.image_step * bytes;
+        const int32_t* offsets = source.offsets.data() + place * taps;
+        for (int64_t t = 0; t < taps; ++t)
+          group[t * mr + i] = offsets[t] < 0 ? padding_.data() : base + int64_t{offsets[t]} * bytes;
+      }
+      if (row + 1 == part.end_row) continue;
+      ++row;
+      if (++place == source.rows_per_image) {
+        place = 0;
+        ++image;
+      }
+    }
+  }
+}
+
+void Product::run_part(const Call& call, const Part& part, std::byte* scratch) const {
+  const size_t acc_bytes = round_up(index(chunk_rows_) * kernel_->nr * sizeof(int32_t), 64);
+  std::byte* acc = scratch;
+  auto** pointers = reinterpret_cast<const void**>(scratch + acc_bytes);
+  point_rows(call, part, pointers);
+  const size_t rows = index(part.end_row - part.first_row);
+  const size_t mr = kernel_->mr;
+  for (int64_t panel = part.first_panel; panel < part.end_panel; ++panel) {
+    GemmTask task{.rows = pointers,
+                  .taps = index(shape_.taps),
+                  .depth = depth_,
+                  .panel = packed_.data() + index(part.group * panels_ + panel) * panel_bytes_,
+                  .tile = acc,
+                  .block = block_};
+    for (size_t row = 0; row < rows; row += mr) {
+      task.rows = pointers + row * task.taps;
+      task.tile = acc + row * kernel_->nr * sizeof(int32_t);
+      task.m = std::min(mr, rows - row);
+      kernel_->run(task);
+    }
+    store(call, part, acc, panel);
+  }
+}
+
+void Product::store(const Call& call, const Part& part, const std::byte* acc, int64_t panel) const {
+  const RowTarget& target = call.target;
+  const auto nr = static_cast<int64_t>(kernel_->nr);
+  const int64_t column = panel * nr;
+  const int64_t first = part.group * shape_.columns + column;
+  const auto bytes = static_cast<int64_t>(call.epilogue.output_bytes());
+  for (int64_t row = part.first_row; row < part.end_row;) {
+    const int64_t line = row / target.run;
+    const int64_t end = std::min(part.end_row, (line + 1) * target.run);
+    const int64_t offset = target.start + line / target.lines * target.image_step +
+                           line % target.lines * target.line_step + row % target.run * target.step + first;
+    call.epilogue.run({.acc = acc + index((row - part.first_row) * nr) * sizeof(int32_t),
+                       .acc_stride = kernel_->nr,
+                       .rows = index(end - row),
+                       .cols = index(std::min(nr, shape_.columns - column)),
+                       .first = index(first),
+                       .bias = bias_.empty() ? nullptr : bias_.data() + first,
+                       .residual = call.residual == nullptr ? nullptr
+                                                            : static_cast<const std::byte*>(call.residual) + offset * bytes,
+                       .residual_stride = index(target.step),
+                       .out = static_cast<std::byte*>(call.out) + offset * bytes,
+                       .out_stride = index(target.step)});
+    row = end;
+  }
+}
+
+}  // namespace fewbins

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The matrix product under Conv, ConvTranspose and Gemm: rows of the input, found through a table of offsets, times
+// packed weights, then the epilogue. Nothing is copied: a row is one pointer per tap ("indirect convolution").
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned.h"
+#include "kernels/kernels.h"
+#include "ops/epilogue.h"
+#include "ops/op.h"
+
+namespace fewbins {
+
+struct ProductShape {
+  int64_t groups = 1;
+  int64_t columns = 1;   // per group: output channels
+  int64_t taps = 1;
+  int64_t channels = 1;  // per group and tap: input channels
+};
+
+// Where the rows lie. Offsets and steps count elements.
+struct RowSource {
+  // [row][tap] from the image's first element, -1 for padding; empty: one tap, row m at m * step.
+  std::vector<int32_t> offsets;
+  int64_t rows_per_image = 1;
+  int64_t image_step = 0;
+  int64_t step = 0;
+};
+
+// Where the rows go: runs of `run` rows that lie `step` elements apart, lines of such runs, images of such lines.
+struct RowTarget {
+  int64_t start = 0;
+  int64_t run = 1;
+  int64_t step = 0;
+  int64_t lines = 1;  // per image
+  int64_t line_step = 0;
+  int64_t image_step = 0;
+};
+
+class Product {
+ public:
+  // Weights [group][column][tap][channel]; `bias` has one entry per output channel.
+  Product(const OpContext& context, const ProductShape& shape, const std::vector<int8_t>& weights,
+          const std::vector<int32_t>& bias, const AffineInfo& input);
+  Product(const OpContext& context, const ProductShape& shape, const std::vector<float>& weights);
+
+  [[nodiscard]] const char* kernel_name() const { return kernel_->name; }
+  [[nodiscard]] size_t scratch_bytes_per_slot() const;
+  [[nodiscard]] const ProductShape& shape() const { return shape_; }
+
+  // Computes `rows` rows. `data` is the first image; the residual, or nullptr, has the target's layout.
+  struct Call {
+    const std::byte* data = nullptr;
+    const void* residual = nullptr;
+    void* out = nullptr;
+    int64_t rows = 0;
+    const RowSource& source;
+    const RowTarget& target;
+    const Epilogue& epilogue;
+  };
+  void run(const Call& call, const RunArgs& args) const;
+
+ private:
+  struct Part;  // what one task of the thread pool computes
+
+  void plan_chunks();
+  void point_rows(const Call& call, const Part& part, const void** pointers) const;
+  void run_part(const Call& call, const Part& part, std::byte* scratch) const;
+  void store(const Call& call, const Part& part, const std::byte* acc, int64_t panel) const;
+
+  ProductShape shape_;
+  const GemmKernel* kernel_;
+  size_t block_ = 0;
+  size_t element_bytes_ = 1;
+  size_t depth_ = 0;
+  size_t panel_bytes_ = 0;
+  int64_t panels_ = 1;       // per group
+  int64_t chunk_rows_ = 1;   // rows that share pointers and meet a panel while it is in cache
+  AlignedBytes packed_;      // [group][panel]
+  AlignedBytes padding_;     // one row of zero points
+  std::vector<int32_t> bias_;  // folded, one per output channel; empty for floats
+};
+
+}  // namespace fewbins
