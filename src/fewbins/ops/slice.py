@@ -57,7 +57,7 @@ def infer_slice(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape]
         need_axis(node, inputs[0], axis)
         size = inputs[0][axis]
         if isinstance(size, int):
-            count = len(range(*slice(start, end, step).indices(size)))
+            count = len(positions(start, end, step, size))
             if count < 1:
                 fail(
                     node, f"nothing is left of axis {axis} of {show(inputs[0])}: start {start}, end {end}, step {step}"
@@ -77,14 +77,28 @@ def _takes_all(start: int, end: int, step: int) -> bool:
     return (step == 1 and start == 0 and end >= far) or (step == -1 and (start == -1 or start >= far) and end <= -far)
 
 
+def positions(start: int, end: int, step: int, size: int) -> range:
+    """The indices that a slice takes of an axis of `size`, by ONNX's rule.
+
+    >>> positions(-2, 2**62, 1, 5), positions(9, -(2**62), -2, 5), positions(-9, -9, -1, 5)
+    (range(3, 5), range(4, -1, -2), range(0, -1, -1))
+    """
+    start = start + size if start < 0 else start
+    end = end + size if end < 0 else end
+    if step > 0:
+        return range(min(max(start, 0), size), min(max(end, 0), size), step)
+    return range(min(max(start, 0), size - 1), min(max(end, -1), size - 1), step)
+
+
 @register("Slice", infer_slice)
 def slice_(node: Node, inputs: Sequence[Array], graph: Graph) -> list[Array]:
     """Elements `start, start + step, ...` before `end` along each axis, floats or levels.
 
     A negative start or end counts from the end (the size is added once). Then, for a positive step, both are clamped to
-    0..size; for a negative step, start to 0..size-1 and end to -1..size-1. This is what Python's slices do.
+    0..size; for a negative step, start to 0..size-1 and end to -1..size-1. (Python's slices differ where a start lies
+    before the first element and the step is negative: ONNX still takes the first element.)
     """
-    index = [slice(None)] * inputs[0].ndim
+    y = inputs[0]
     for start, end, axis, step in _ranges(node.attrs):
-        index[axis] = slice(start, end, step)
-    return [np.ascontiguousarray(inputs[0][tuple(index)])]
+        y = np.take(y, np.asarray(positions(start, end, step, y.shape[axis])), axis=axis)
+    return [np.ascontiguousarray(y)]
