@@ -5,9 +5,21 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/registry.cpp
     kernels/pack.cpp
     kernels/pack_depthwise.cpp
+    kernels/f32/avx2.cpp
+    kernels/f32/avx512vnni.cpp
     kernels/f32/scalar.cpp
+    kernels/dot32/avx2.cpp
+    kernels/dot32/avx512vnni.cpp
     kernels/dot32/scalar.cpp
+    kernels/dot16/avx2.cpp
     kernels/dot16/scalar.cpp
     kernels/depthwise/scalar.cpp
     kernels/elementwise/scalar.cpp)
-set_source_files_properties(${FEWBINS_KERNEL_SOURCES} PROPERTIES COMPILE_OPTIONS "-O3;-ffp-contract=off")
+
+set(kernel_flags_common -O3 -ffp-contract=off)
+set(kernel_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(kernel_flags_avx512vnni -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni ${kernel_flags_avx2})
+foreach(source IN LISTS FEWBINS_KERNEL_SOURCES)
+  get_filename_component(isa "${source}" NAME_WE)  # a file is named after its instruction set
+  set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS "${kernel_flags_common};${kernel_flags_${isa}}")
+endforeach()
