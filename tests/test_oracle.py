@@ -91,6 +91,28 @@ def test_a_node_runs_on_given_values() -> None:
         assert np.array_equal(by_slot[0], values[node.output]) and np.array_equal(by_name[0], values[node.output])
 
 
+@pytest.mark.parametrize(
+    ("name", "attrs", "message"),
+    [
+        ("conv", ConvAttrs((1, 1)), "'q' holds levels; it must hold float32"),
+        ("conv", ConvAttrs((1, 1), requantize=Requantize("dequantize")), "'c' holds levels; it must hold float32"),
+        ("add", BinaryAttrs("add", requantize=Requantize("dequantize")), "'k' holds levels; it must hold float32"),
+    ],
+)
+def test_levels_where_floats_belong_are_refused(name: str, attrs: Any, message: str) -> None:
+    graph = quantized_graph()
+    values = oracle.run(graph, [X])
+    with pytest.raises(ShapeError, match=f"node '{name}' .*{message}"):
+        oracle.run_node(graph, graph.node(name).with_(attrs=attrs), values)
+
+
+def test_a_missing_constant_of_the_requantization_is_named() -> None:
+    graph = quantized_graph()
+    conv = graph.node("conv").with_(attrs=ConvAttrs((1, 1), requantize=Requantize("fixed", -128, 127)))
+    with pytest.raises(GraphError, match=r"node 'conv' .* has no 'exponent'"):
+        oracle.run_node(graph, conv, oracle.run(graph, [X]))
+
+
 def test_an_unknown_operator_is_named() -> None:
     with pytest.raises(GraphError, match=r"node 'n' \(LSTM\)"):
         oracle.run_node(quantized_graph(), Node("LSTM", "n", (), (), None), [])

@@ -23,6 +23,7 @@ from fewbins.errors import GraphError, ShapeError
 from fewbins.graph import Graph, Node, Tensor
 from fewbins.numerics import from_memory
 from fewbins.ops import REGISTRY
+from fewbins.ops.dtypes import check_dtypes
 from fewbins.ops.shapes import is_unknown, show
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -87,6 +88,7 @@ def run_node(graph: Graph, node: Node, values: Sequence[Array] | Mapping[str, Ar
         operands = [value_of(graph, name, values) for name in node.inputs]
     else:
         operands = list(values)
+    check_dtypes(node, graph)
     return REGISTRY[node.op].oracle(node, operands, graph)
 
 

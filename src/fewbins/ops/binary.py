@@ -30,8 +30,8 @@ from fewbins.errors import GraphError
 from fewbins.graph import Graph, Node, Shape
 from fewbins.numerics import clamp_float
 from fewbins.ops.base import Array, Requantize, attributes, check_choice, check_clamp, register
-from fewbins.ops.operands import CONSTANT_ROLES, centred, finish_levels
-from fewbins.ops.shapes import broadcast
+from fewbins.ops.operands import centred, finish_levels
+from fewbins.ops.shapes import CONSTANT_ROLES, broadcast, need_constants
 
 FUNCTIONS = ("add", "sub", "mul", "div", "pow", "max", "min")
 QUANTIZED_FUNCTIONS = ("add", "sub", "mul")
@@ -64,7 +64,9 @@ class BinaryAttrs:
 
 def infer_binary(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape]) -> list[Shape]:
     """Two shapes broadcast as NumPy's."""
-    return [broadcast(node, inputs[0], inputs[1])]
+    shape = broadcast(node, inputs[0], inputs[1])
+    need_constants(node, params, shape[1] if len(shape) > 1 else 1)
+    return [shape]
 
 
 _FLOAT: dict[str, Callable[[Array, Array], Array]] = {

@@ -37,7 +37,6 @@ from fewbins.ops.base import (
     register,
 )
 from fewbins.ops.operands import (
-    CONSTANT_ROLES,
     centred,
     exact_dtype,
     finish_float,
@@ -46,7 +45,7 @@ from fewbins.ops.operands import (
     integer_weight,
     with_bias,
 )
-from fewbins.ops.shapes import need_channels, need_residual, show
+from fewbins.ops.shapes import CONSTANT_ROLES, need_channels, need_constants, need_residual, show
 from fewbins.ops.window import extents, output_sizes, pad_input, sliding, taps
 
 AUTO_PADS = ("explicit", "same_upper", "same_lower")
@@ -102,6 +101,7 @@ def infer_conv(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape])
         fail(node, f"input {show(x)} has {x[1]} channels, not the {need} of weight {show(weight)} in {groups} groups")
     need_channels(node, params, "bias", out, one=False)
     need_channels(node, params, "slope", out)
+    need_constants(node, params, out)
     return [need_residual(node, inputs, (x[0], out, height, width))]
 
 

@@ -27,7 +27,6 @@ from fewbins.errors import GraphError
 from fewbins.graph import Dim, Graph, Node, Shape
 from fewbins.ops.base import Array, Requantize, attributes, check_clamp, check_window, fail, register
 from fewbins.ops.operands import (
-    CONSTANT_ROLES,
     centred,
     exact_dtype,
     finish_float,
@@ -36,7 +35,7 @@ from fewbins.ops.operands import (
     integer_weight,
     with_bias,
 )
-from fewbins.ops.shapes import UNKNOWN, need_channels, need_rank, need_residual, show
+from fewbins.ops.shapes import CONSTANT_ROLES, UNKNOWN, need_channels, need_constants, need_rank, need_residual, show
 
 
 @attributes("ConvTranspose")
@@ -103,6 +102,7 @@ def infer_conv_transpose(node: Node, inputs: Sequence[Shape], params: Mapping[st
     out = per_group * attrs.groups
     need_channels(node, params, "bias", out, one=False)
     need_channels(node, params, "slope", out)
+    need_constants(node, params, out)
     sizes: list[Dim] = []
     for axis, size in enumerate(x[2:]):
         sizes.append(output_size(attrs, axis, size) if isinstance(size, int) else UNKNOWN)

@@ -11,6 +11,7 @@ import numpy as np
 from fewbins.graph import Graph, Node, Tensor
 from fewbins.numerics import Affine
 from fewbins.ops.base import REGISTRY, Array
+from fewbins.ops.dtypes import check_dtypes
 from fewbins.ops.infer import infer_shapes
 
 
@@ -61,4 +62,5 @@ def evaluate(op: str, attrs: Any, inputs: Sequence[Any], **tensors: Any) -> Arra
     [1.5, 2.0]
     """
     graph, values = single_node(op, attrs, inputs, **tensors)
+    check_dtypes(graph.nodes[0], graph)
     return REGISTRY[op].oracle(graph.nodes[0], values, graph)[0]

@@ -27,7 +27,6 @@ import numpy as np
 from fewbins.graph import Graph, Node, Shape
 from fewbins.ops.base import Array, Requantize, attributes, check_clamp, fail, register
 from fewbins.ops.operands import (
-    CONSTANT_ROLES,
     centred,
     exact_dtype,
     finish_float,
@@ -36,7 +35,7 @@ from fewbins.ops.operands import (
     integer_weight,
     with_bias,
 )
-from fewbins.ops.shapes import need_channels, need_residual, show
+from fewbins.ops.shapes import CONSTANT_ROLES, need_channels, need_constants, need_residual, show
 
 
 @attributes("Gemm")
@@ -66,6 +65,7 @@ def infer_gemm(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape])
         fail(node, f"input {show(x)} ends in {x[-1]}, but weight {show(weight)} needs {weight[1]}")
     need_channels(node, params, "bias", weight[0], one=False)
     need_channels(node, params, "slope", weight[0])
+    need_constants(node, params, weight[0])
     return [need_residual(node, inputs, (*x[:-1], weight[0]))]
 
 

@@ -25,11 +25,6 @@ from fewbins.numerics import (
 )
 from fewbins.ops.base import Array, Requantize
 
-CONSTANT_ROLES = (
-    "multiplier", "multiplier_neg", "residual_multiplier", "exponent", "exponent_neg", "shift", "residual_shift",
-)  # fmt: skip
-"""The params that hold the constants of a requantization."""
-
 EXACT_FLOAT32 = 2**24
 """Sums of integers below this are exact in float32, whatever their order."""
 
@@ -139,24 +134,29 @@ def finish_levels(node: Node, graph: Graph, acc: Array, residual: Sequence[Array
         int32 signed levels, or float32 under "dequantize".
     """
     rule: Requantize = node.attrs.requantize
-    constants = {role: graph.constant(node, role) for role in node.params if role in _CONSTANTS[rule.kind]}
-    clamp = getattr(node.attrs, "clamp", None)
+    needed, negative, other = _ROLES[rule.kind]
+    roles = [*needed, *(role for role in negative if role in node.params)]
+    if residual and other:
+        roles.append(other)
+    constants = {role: graph.constant(node, role) for role in roles}
     if rule.kind == "dequantize":
+        clamp = getattr(node.attrs, "clamp", None)
         return requantize_to_float(acc, axis=axis, residual=residual[0] if residual else None, clamp=clamp, **constants)
-    other = centred(graph, node.inputs[1], residual[0]) if residual else None
-    if other is not None and rule.negate_residual:
-        other = -other
+    steps = centred(graph, node.inputs[1], residual[0]) if residual else None
+    if steps is not None and rule.negate_residual:
+        steps = -steps
     output: dict[str, Any] = {"zero_point": affine_of(graph, node.output).zero_point, "lo": rule.lo, "hi": rule.hi}
     finish: Any = {"float": requantize_float, "fixed": requantize_fixed, "shift": requantize_shift}[rule.kind]
-    levels: Array = finish(acc, axis=axis, residual=other, **output, **constants)
+    levels: Array = finish(acc, axis=axis, residual=steps, **output, **constants)
     return levels
 
 
-_CONSTANTS = {
-    "float": ("multiplier", "multiplier_neg", "residual_multiplier"),
-    "fixed": ("multiplier", "exponent", "multiplier_neg", "exponent_neg", "residual_multiplier"),
-    "shift": ("shift", "residual_shift"),
-    "dequantize": ("multiplier", "multiplier_neg"),
+# Params of each kind: those that it needs, those of a leaky activation, and that of a residual.
+_ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    "float": (("multiplier",), ("multiplier_neg",), "residual_multiplier"),
+    "fixed": (("multiplier", "exponent"), ("multiplier_neg", "exponent_neg"), "residual_multiplier"),
+    "shift": (("shift",), (), "residual_shift"),
+    "dequantize": (("multiplier",), ("multiplier_neg",), ""),
 }
 
 

@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fewbins.graph import Graph, Node, Shape
-from fewbins.ops.base import Array, Requantize, attributes, fail, register
-from fewbins.ops.operands import CONSTANT_ROLES, centred, finish_levels
-from fewbins.ops.shapes import need_channels
+from fewbins.ops.base import Array, Requantize, attributes, register
+from fewbins.ops.operands import centred, finish_levels
+from fewbins.ops.shapes import CONSTANT_ROLES, need_constants
 
 
 @attributes("Requantize")
@@ -41,11 +41,7 @@ class RequantizeAttrs:
 
 def infer_requantize(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape]) -> list[Shape]:
     """Any shape; the output has the same. Constants of more than one value go along axis 1."""
-    for role, shape in params.items():
-        if shape != (1,):
-            if len(inputs[0]) < 2:
-                fail(node, f"{role} has one value per channel, but the input has no axis 1")
-            need_channels(node, params, role, inputs[0][1])
+    need_constants(node, params, inputs[0][1] if len(inputs[0]) > 1 else 1)
     return [inputs[0]]
 
 

@@ -28,8 +28,8 @@ from fewbins.errors import GraphError
 from fewbins.graph import Dim, Graph, Node, Shape
 from fewbins.numerics import bilinear_weights
 from fewbins.ops.base import Array, Requantize, attributes, check_choice, fail, register
-from fewbins.ops.operands import CONSTANT_ROLES, centred, finish_levels
-from fewbins.ops.shapes import UNKNOWN, need_rank, show
+from fewbins.ops.operands import centred, finish_levels
+from fewbins.ops.shapes import CONSTANT_ROLES, UNKNOWN, need_constants, need_rank, show
 
 MODES = ("nearest", "linear")
 COORDINATES = (
@@ -102,6 +102,7 @@ def infer_resize(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape
             result.append(attrs.sizes[axis])
         else:
             result.append(size if attrs.scales[axis] == 1 else UNKNOWN)
+    need_constants(node, params, x[1])
     return [tuple(result)]
 
 

@@ -14,6 +14,17 @@ from fewbins.ops.base import fail
 
 UNKNOWN = "?"
 
+CONSTANT_ROLES = (
+    "multiplier",
+    "multiplier_neg",
+    "residual_multiplier",
+    "exponent",
+    "exponent_neg",
+    "shift",
+    "residual_shift",
+)
+"""The params that hold the constants of a requantization."""
+
 
 def is_unknown(size: Dim) -> bool:
     """Whether the size is a symbol that equals nothing, itself included."""
@@ -89,6 +100,12 @@ def need_channels(node: Node, params: Mapping[str, Shape], role: str, count: Dim
     shape = params[role]
     if len(shape) != 1 or not (shape[0] == count or isinstance(count, str) or (one and shape[0] == 1)):
         fail(node, f"{role} of shape {show(shape)} must be ({count},)" + (" or (1,)" if one else ""))
+
+
+def need_constants(node: Node, params: Mapping[str, Shape], count: Dim) -> None:
+    """ShapeError unless every constant of a requantization has one value, or one per channel."""
+    for role in CONSTANT_ROLES:
+        need_channels(node, params, role, count)
 
 
 def show(shape: Shape) -> str:
