@@ -281,7 +281,7 @@ void Session::describe_arithmetic(const ProgramStep& step, const Plan& plan, Ste
   if (weight == step.node->params.end()) return;
   const Constant* constant = program_->model().find_constant(weight->second);
   if (constant->weight_affine)
-    row.bins += "x" + std::to_string(constant->weight_affine->hi - constant->weight_affine->lo + 1);
+    row.bins.append("x").append(std::to_string(constant->weight_affine->hi - constant->weight_affine->lo + 1));
 }
 
 std::vector<StepRow> Session::profile(std::span<const InputView> inputs, int repeats) {

@@ -36,7 +36,7 @@ std::span<const std::byte> bytes_of(const nb::bytes& bytes) {
   return {static_cast<const std::byte*>(bytes.data()), bytes.size()};
 }
 
-nb::bytes to_bytes(const std::vector<std::byte>& bytes) { return {bytes.data(), bytes.size()}; }
+nb::bytes to_bytes(const std::vector<std::byte>& bytes) { return nb::bytes(bytes.data(), bytes.size()); }
 
 std::vector<InputView> views_of(const std::vector<Input>& arrays) {
   std::vector<InputView> views;
