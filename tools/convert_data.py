@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -37,7 +38,7 @@ PLATE_BLANK = 67
 def pictures(archive: Any, key: str, limit: int | None = None) -> list[np.ndarray]:
     """Image files stored one after another under `key`, as uint8 (H, W, 3)."""
     blob, offsets = archive[key], archive["offsets"]
-    pairs = list(zip(offsets[:-1], offsets[1:], strict=True))[:limit]
+    pairs = list(itertools.pairwise(offsets))[:limit]
     return [np.asarray(Image.open(io.BytesIO(blob[a:b].tobytes())).convert("RGB")) for a, b in pairs]
 
 
