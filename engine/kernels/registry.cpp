@@ -48,6 +48,8 @@ constexpr ElementwiseKernels elementwise_of(Isa wanted) {
 
 constexpr ElementwiseKernels kElementwiseKernels[] = {
     elementwise_of(Isa::scalar),
+    elementwise_of(Isa::avx2),
+    elementwise_of(Isa::avx512vnni),
 };
 
 /// With fewer quads than this per block, widening costs more than the 16-bit sums save.

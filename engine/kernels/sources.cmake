@@ -14,6 +14,8 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/dot16/avx2.cpp
     kernels/dot16/scalar.cpp
     kernels/depthwise/scalar.cpp
+    kernels/elementwise/avx2.cpp
+    kernels/elementwise/avx512vnni.cpp
     kernels/elementwise/scalar.cpp)
 
 set(kernel_flags_common -O3 -ffp-contract=off)
