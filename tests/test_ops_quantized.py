@@ -248,6 +248,20 @@ def test_sums_beyond_float32_stay_exact() -> None:
     assert got.tolist() == [[5]]
 
 
+def test_every_group_of_a_transposed_conv_counts_for_exactness() -> None:
+    """The first group is all zeros; the second sums 600 extreme products to an odd number beyond 2**24."""
+    weight = np.zeros((1200, 1, 1, 1), np.int8)
+    weight[600:] = 127
+    x = np.full((1, 1200, 1, 1), 127, np.int32)
+    x[0, 600] = 126
+    exact = 255 * 127 * 599 + 254 * 127
+    params = {"weight": weight, "bias": np.int32([0, -exact + 5]), "shift": np.int32([0])}
+    attrs = ConvTransposeAttrs((1, 1), groups=2, requantize=Requantize("shift", -8, 7))
+    got = evaluate("ConvTranspose", attrs, [x], affines=[Affine(1.0, -128, Levels.of(256))],
+                   output=Affine(1.0, 0, Levels.of(16)), params=params)  # fmt: skip
+    assert got.reshape(-1).tolist() == [0, 5]
+
+
 @pytest.mark.parametrize("function", ["add", "sub", "mul"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("second", [(2, 3, 4, 5), (3, 1, 1), (1,)])
