@@ -19,7 +19,7 @@ BUILD = Path(os.environ.get("FEWBINS_BUILD") or ROOT / "build" / "release")
 OBJECTS = BUILD / "engine" / "CMakeFiles" / "fewbins_objects.dir"
 
 # Only sums of float convolutions and products may fuse; all else rounds once per written operation (docs/numerics.md).
-MAY_FUSE = {"f32"}
+MAY_FUSE = {"f32", "depthwise_f32"}
 FUSED = re.compile(r"\sv?fn?m(?:add|sub|la|ls)")  # vfmadd231ps, vfnmsub213ss, fmla ...
 
 

@@ -31,8 +31,8 @@ enum class Packer : std::uint8_t {
   blocks,   ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
   taps_f32,  ///< depthwise: [tap][channels padded to lanes] float
   taps_i8,   ///< depthwise: [tap][channels padded to lanes] int8
-  tap_pairs,  ///< depthwise on pmaddwd: see depthwise/README.md
-  tap_quads,  ///< depthwise on vpdpbusd: see depthwise/README.md
+  tap_pairs,  ///< depthwise on pmaddwd: see depthwise_dot32/README.md
+  tap_quads,  ///< depthwise on vpdpbusd: see depthwise_dot32/README.md
 };
 
 // ---- tile kernels ---------------------------------------------------------------------------------------------------

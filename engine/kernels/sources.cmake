@@ -13,7 +13,12 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/dot32/scalar.cpp
     kernels/dot16/avx2.cpp
     kernels/dot16/scalar.cpp
-    kernels/depthwise/scalar.cpp
+    kernels/depthwise_f32/avx2.cpp
+    kernels/depthwise_f32/avx512vnni.cpp
+    kernels/depthwise_f32/scalar.cpp
+    kernels/depthwise_dot32/avx2.cpp
+    kernels/depthwise_dot32/avx512vnni.cpp
+    kernels/depthwise_dot32/scalar.cpp
     kernels/elementwise/avx2.cpp
     kernels/elementwise/avx512vnni.cpp
     kernels/elementwise/scalar.cpp)

@@ -265,7 +265,8 @@ BOOST_AUTO_TEST_CASE(tiles_become_floats_with_one_rounding_per_operation) {
     const float ends[][2] = {{-kInfinity, kInfinity}, {0.0f, kInfinity}, {0.0f, 6.0f}};
     for (const ElementwiseKernels* set : runnable()) {
       for (int variant = 0; variant < 12; ++variant) {
-        const auto [lo, hi] = ends[variant % 3];
+        const float lo = ends[variant % 3][0];
+        const float hi = ends[variant % 3][1];
         const bool second = variant >= 6;
         const bool negative = variant % 2 == 1 && !second;
         std::vector<float> out(3 * tile.out_stride, 77.0f);

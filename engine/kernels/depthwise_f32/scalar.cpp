@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plain depthwise sums, the reference of both families. See README.md.
+// The plain depthwise sum in float32: the reference of this family. See README.md.
 #include "kernels/tasks.h"
 
 namespace fewbins {
@@ -11,18 +11,6 @@ void depthwise_f32__scalar(const DepthwiseTask& task) {
     for (size_t c = 0; c < task.channels; ++c) out[c] = 0.0f;
     for (size_t t = 0; t < task.taps; ++t) {
       const float* a = static_cast<const float*>(task.rows[p * task.taps + t]);
-      for (size_t c = 0; c < task.channels; ++c) out[c] += a[c] * w[t * task.channels + c];
-    }
-  }
-}
-
-void depthwise_dot32__scalar(const DepthwiseTask& task) {
-  const int8_t* w = static_cast<const int8_t*>(task.weights);
-  for (size_t p = 0; p < task.pixels; ++p) {
-    int32_t* out = static_cast<int32_t*>(task.out) + p * task.out_stride;
-    for (size_t c = 0; c < task.channels; ++c) out[c] = 0;
-    for (size_t t = 0; t < task.taps; ++t) {
-      const uint8_t* a = static_cast<const uint8_t*>(task.rows[p * task.taps + t]);
       for (size_t c = 0; c < task.channels; ++c) out[c] += a[c] * w[t * task.channels + c];
     }
   }
