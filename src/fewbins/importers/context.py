@@ -19,8 +19,8 @@ from fewbins.importers.sizes import Size, Symbol, from_dim
 from fewbins.importers.values import BROKEN, Activation, Array, Broken, Constant, OnnxNode, Value, to_sizes
 from fewbins.ops import REGISTRY, ReshapeAttrs, infer_node
 
-# The most elements that a constant folded at import may have: 256 MiB of float32.
-MAX_FOLDED_ELEMENTS = 2**26
+# The most elements that a constant folded at import may have: 64 MiB of float32.
+MAX_FOLDED_ELEMENTS = 2**24
 MAX_NAME_BYTES = 1000
 MAX_SIZE_NAME = 200
 # Weights of smaller magnitude become 0: docs/numerics.md, section 2.

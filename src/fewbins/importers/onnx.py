@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fewbins.errors import ArgumentError, FewbinsError, ModelFileError, ShapeError, UnsupportedError
 from fewbins.graph import Dim, Graph, Shape
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from fewbins.importers.onnx_file import OnnxFile
     from fewbins.importers.values import OnnxNode
 
+MAX_MESSAGE = 2000
 FREE_NAMES = {4: ("batch", "channels", "height", "width"), 2: ("batch", "features")}
 
 
@@ -49,8 +52,11 @@ def load_onnx(
         ArgumentError, ShapeError: `input_shapes` names no input, or contradicts itself.
 
     Example:
-        >>> graph = load_onnx("resnet20.onnx")                                   # doctest: +SKIP
-        >>> graph = load_onnx("cls.onnx", input_shapes={"x": ("batch", 3, 48, 192)})  # doctest: +SKIP
+        >>> import onnx
+        >>> text = '<ir_version: 8, opset_import: ["": 17]> g (float[N,3,H,W] x) => (float[] y) { y = Relu(x) }'
+        >>> graph = load_onnx(onnx.parser.parse_model(text), input_shapes={"x": ("N", 3, 48, 192)})
+        >>> graph.nodes[0].op, graph.tensors["y"].shape
+        ('Unary', ('N', 3, 48, 192))
     """
     try:
         import onnx as _onnx  # noqa: F401
@@ -58,7 +64,20 @@ def load_onnx(
         raise UnsupportedError("reading ONNX models needs the package onnx: pip install 'fewbins[onnx]'") from error
     from fewbins.importers.onnx_file import read_onnx
 
-    return _Import(read_onnx(path)).run(dict(input_shapes or {}))
+    try:
+        return _Import(read_onnx(path)).run(dict(input_shapes or {}))
+    except FewbinsError as error:
+        # Names come from the file and may hold anything, line breaks and a terminal's control codes among them.
+        error.args = tuple(_printable(str(argument)) for argument in error.args)
+        if isinstance(error, UnsupportedError):
+            error.nodes = [_printable(line) for line in error.nodes]
+        raise
+
+
+def _printable(text: str) -> str:
+    """The text on one line of bounded length, with control characters written as escapes."""
+    shown = text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE // 2]} ... {text[-MAX_MESSAGE // 2 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
 class _Import:
@@ -126,7 +145,9 @@ class _Import:
             node = self._parse(index, label)
             if any(ctx.value(name) is BROKEN for name in node.inputs if name):
                 raise _Silent
-            values = _import_node(ctx, node)
+            # Infinities and NaN in a network's constants are its own affair here, not worth a warning.
+            with np.errstate(all="ignore"):
+                values = _import_node(ctx, node)
             for name, value in zip(node.outputs, values, strict=False):
                 if name and value is not None:
                     ctx.bind(name, value)
@@ -201,7 +222,7 @@ def _import_node(ctx: Context, node: OnnxNode) -> Sequence[Any]:
     try:
         if entry.fold is not None and not run_time:
             folded = entry.fold(node, [value if isinstance(value, Constant) else None for value in values])
-            return [value if isinstance(value, Constant) else Constant(value) for value in folded]
+            return [value if isinstance(value, Constant) else Constant(np.asarray(value)) for value in folded]
         if entry.lower is None:
             raise NodeError("is supported on constants and shapes only, not on values computed at run time")
         return entry.lower(ctx, node)
@@ -210,7 +231,7 @@ def _import_node(ctx: Context, node: OnnxNode) -> Sequence[Any]:
         if isinstance(error, ModelFileError | UnsupportedError | OSError | ArgumentError):
             raise
         raise NodeError(str(error)) from error
-    except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         # NumPy's refusal of constants whose shapes or types do not fit; the file is not valid ONNX.
         raise NodeError(f"cannot be computed ({str(error).splitlines()[0] if str(error) else error})") from error
 

@@ -62,6 +62,10 @@ class OnnxFile:
             )
         if len(proto.graph.node) > MAX_NODES:
             raise ModelFileError(f"{source}: {len(proto.graph.node)} nodes exceed the limit of {MAX_NODES}")
+        for text in _texts(proto.graph):
+            # Protobuf gives bytes, not str, where a name is no text.
+            if not isinstance(text, str):
+                raise ModelFileError(f"{source}: the name {text!r} is not UTF-8; the file is corrupt")
 
     def constants(self) -> Iterator[tuple[str, onnx.TensorProto | onnx.SparseTensorProto]]:
         """The initializers by name."""
@@ -177,6 +181,19 @@ class OnnxFile:
                 "folder or is no regular file"
             )
         return resolved
+
+
+def _texts(graph: onnx.GraphProto) -> Iterator[Any]:
+    """Every name that the importer reads."""
+    yield graph.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (sparse.values.name for sparse in graph.sparse_initializer)
+    for info in (*graph.input, *graph.output):
+        yield info.name
+        yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
 
 
 _PACKED_TYPES = {

@@ -136,9 +136,14 @@ class OnnxNode:
 
 
 def attribute_value(attribute: onnx.AttributeProto) -> Any:
-    """The value of an attribute: int, float, bytes, list of them, or a proto."""
+    """The value of an attribute: int, float, bytes, list of them, or a proto; ValueError if its type is unknown."""
     value = onnx.helper.get_attribute_value(attribute)
-    return value if isinstance(value, int | float | bytes | onnx.TensorProto | onnx.SparseTensorProto) else list(value)
+    if value is None:
+        raise ValueError("its type is unknown")
+    return list(value) if attribute.type in _LISTS else value
+
+
+_LISTS = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS, onnx.AttributeProto.STRINGS)
 
 
 def to_sizes(constant: Constant) -> list[Size]:

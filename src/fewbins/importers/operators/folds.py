@@ -38,6 +38,13 @@ def _plain(inputs: Inputs, slot: int, what: str) -> Array | None:
     return value.data
 
 
+def _needed(inputs: Inputs, slot: int, what: str) -> Array:
+    data = _plain(inputs, slot, what)
+    if data is None:
+        raise NodeError(f"{what} is missing; the file is not valid ONNX")
+    return data
+
+
 def _axes(node: OnnxNode, inputs: Inputs, slot: int, inputs_since: int) -> tuple[int, ...] | None:
     if node.version < inputs_since:
         return node.integers("axes")
@@ -45,7 +52,9 @@ def _axes(node: OnnxNode, inputs: Inputs, slot: int, inputs_since: int) -> tuple
     return None if data is None else tuple(int(axis) for axis in data.flat)
 
 
-def _like(data: Array, source: Constant) -> Constant | Array:
+def _like(data: Any, source: Constant) -> Constant | Array:
+    # NumPy gives the element itself, not an array, where one is picked.
+    data = np.asarray(data, dtype=source.data.dtype)
     return Constant.of_sizes(data, floating=source.floating) if data.dtype == object else data
 
 
@@ -175,8 +184,7 @@ def _where(node: OnnxNode, inputs: Inputs) -> Result:
 
 @folds("Gather", 1, 11, 13)
 def _gather(node: OnnxNode, inputs: Inputs) -> Result:
-    value, indices = _given(inputs, 0), _plain(inputs, 1, "an index")
-    assert indices is not None
+    value, indices = _given(inputs, 0), _needed(inputs, 1, "an index")
     axis = normal_axis(node.integer("axis", 0), len(value.shape))
     size = value.shape[axis]
     if indices.size and (indices.min() < -size or indices.max() >= size):
@@ -223,8 +231,7 @@ def _slice(node: OnnxNode, inputs: Inputs) -> Result:
 
 @folds("Reshape", 5, 13, 14, 19, 21, 23, 24, 25)
 def _reshape(node: OnnxNode, inputs: Inputs) -> Result:
-    value, target = _given(inputs, 0), _plain(inputs, 1, "the shape")
-    assert target is not None
+    value, target = _given(inputs, 0), _needed(inputs, 1, "the shape")
     keep_zero = bool(node.integer("allowzero", 0))
     shape = [
         value.shape[axis] if size == 0 and not keep_zero and axis < len(value.shape) else int(size)
@@ -257,8 +264,7 @@ def _transpose(node: OnnxNode, inputs: Inputs) -> Result:
 
 @folds("Expand", 8, 13)
 def _expand(node: OnnxNode, inputs: Inputs) -> Result:
-    value, target = _given(inputs, 0), _plain(inputs, 1, "the shape")
-    assert target is not None
+    value, target = _given(inputs, 0), _needed(inputs, 1, "the shape")
     shape = np.broadcast_shapes(value.shape, tuple(int(size) for size in target.flat))
     check_elements(shape)
     return [_like(np.broadcast_to(value.data, shape).copy(), value)]
@@ -266,8 +272,7 @@ def _expand(node: OnnxNode, inputs: Inputs) -> Result:
 
 @folds("ConstantOfShape", 9, 20, 21, 23, 24, 25)
 def _constant_of_shape(node: OnnxNode, inputs: Inputs) -> Result:
-    target = _plain(inputs, 0, "the shape")
-    assert target is not None
+    target = _needed(inputs, 0, "the shape")
     shape = tuple(int(size) for size in target.flat)
     if min(shape, default=0) < 0:
         raise NodeError(f"asks for a constant of shape {show_shape(shape)}")
@@ -275,8 +280,8 @@ def _constant_of_shape(node: OnnxNode, inputs: Inputs) -> Result:
     fill = node.attributes.get("value")
     if fill is None:
         return [np.zeros(shape, np.float32)]
-    if not isinstance(fill, onnx.TensorProto):
-        raise NodeError("attribute 'value' must be a tensor; the file is not valid ONNX")
+    if not isinstance(fill, onnx.TensorProto) or fill.data_location == onnx.TensorProto.EXTERNAL:
+        raise NodeError("attribute 'value' must be a tensor in the file itself")
     values = onnx.numpy_helper.to_array(fill)
     if values.size != 1:
         raise NodeError(f"attribute 'value' has {values.size} elements, not 1")

@@ -11,7 +11,7 @@ import onnx
 
 from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
-from fewbins.importers.operators.folds import normal_axis, split_sizes
+from fewbins.importers.operators.folds import check_elements, normal_axis, split_sizes
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, product
 from fewbins.importers.values import Activation, Constant, OnnxNode, Value
@@ -132,6 +132,8 @@ def _unsqueeze(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     sizes = ctx.sizes_of(x)
     rank = len(sizes) + len(axes)
     new = {normal_axis(axis, rank) for axis in axes}
+    if len(new) != len(axes):
+        raise NodeError(f"axes {axes} name one axis twice; the file is not valid ONNX")
     rest = iter(sizes)
     return [reshape(ctx, node, x, [1 if axis in new else next(rest) for axis in range(rank)])]
 
@@ -272,6 +274,7 @@ def _expand(ctx: Context, node: OnnxNode) -> Sequence[Value]:
         ones.append(1 if have == want or isinstance(want, Symbol) else int(want))
     if math.prod(ones) == 1 and rank == len(sizes):
         return [x]
+    check_elements(ones)
     return [ctx.emit("Binary", node, [x, Constant(np.ones(ones, np.float32))], BinaryAttrs("mul"))]
 
 
