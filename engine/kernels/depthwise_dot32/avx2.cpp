@@ -15,19 +15,26 @@ inline __m256i widen(const void* row, size_t c) {
   return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(static_cast<const uint8_t*>(row) + c)));
 }
 
-/// The 16 channels from `c` on, `count` of them stored, of all pixels. `w` holds 64 bytes per pair of taps.
+/// Adds the products of two taps of 16 channels. `low` has channels 0-3 and 8-11, `high` 4-7 and 12-15.
+inline void add_pair(__m256i& low, __m256i& high, __m256i a, __m256i b, const __m256i* w) {
+  low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_load_si256(w)));
+  high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_load_si256(w + 1)));
+}
+
+/// The 16 channels from `c` on, `count` of them stored, of all pixels. `w` holds 64 bytes per pair of taps. kTaps is the
+/// number of taps where it is known, so that the loop over them is unrolled, or 0.
+template <size_t kTaps>
 void sum_channels(const DepthwiseTask& task, const __m256i* w, size_t c, size_t count) {
-  const size_t pairs = (task.taps + 1) / 2;
+  const size_t taps = kTaps != 0 ? kTaps : task.taps;
   for (size_t p = 0; p < task.pixels; ++p) {
-    const void* const* rows = task.rows + p * task.taps;
-    __m256i low = _mm256_setzero_si256();   // channels 0-3 and 8-11
-    __m256i high = _mm256_setzero_si256();  // channels 4-7 and 12-15
-    for (size_t pair = 0; pair < pairs; ++pair) {
-      const size_t second = 2 * pair + 1 < task.taps ? 2 * pair + 1 : 2 * pair;  // an odd tap's partner has weight 0
-      const __m256i a = widen(rows[2 * pair], c);
-      const __m256i b = widen(rows[second], c);
-      low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_load_si256(w + 2 * pair)));
-      high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_load_si256(w + 2 * pair + 1)));
+    const void* const* rows = task.rows + p * taps;
+    __m256i low = _mm256_setzero_si256();
+    __m256i high = _mm256_setzero_si256();
+#pragma GCC unroll 13
+    for (size_t t = 0; t + 2 <= taps; t += 2) add_pair(low, high, widen(rows[t], c), widen(rows[t + 1], c), w + t);
+    if (taps % 2 != 0) {  // the missing partner's weight is 0
+      const __m256i last = widen(rows[taps - 1], c);
+      add_pair(low, high, last, last, w + taps - 1);
     }
     const __m256i first = _mm256_permute2x128_si256(low, high, 0x20);
     const __m256i last = _mm256_permute2x128_si256(low, high, 0x31);
@@ -47,10 +54,13 @@ void sum_channels(const DepthwiseTask& task, const __m256i* w, size_t c, size_t 
 }  // namespace
 
 void depthwise_dot32__avx2(const DepthwiseTask& task) {
+  auto sum = sum_channels<0>;
+  if (task.taps == 9) sum = sum_channels<9>;
+  if (task.taps == 25) sum = sum_channels<25>;
   const size_t pairs = (task.taps + 1) / 2;
   const __m256i* w = static_cast<const __m256i*>(task.weights);
   for (size_t c = 0; c < task.channels; c += kChannels, w += 2 * pairs) {
-    sum_channels(task, w, c, task.channels - c < kChannels ? task.channels - c : kChannels);
+    sum(task, w, c, task.channels - c < kChannels ? task.channels - c : kChannels);
   }
 }
 
