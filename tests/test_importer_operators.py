@@ -327,3 +327,10 @@ def test_all_offending_nodes_are_named_at_once_and_those_behind_them_are_not() -
         load_onnx(parse(f"(float[N,3,4] x) => (float[] y) {{ {body} }}", 13))
     assert [line.split()[0] for line in caught.value.nodes] == ["LSTM", "NonZero", "Einsum"]
     assert "N x 3 x 4" in caught.value.nodes[0]
+
+
+def test_the_table_in_the_docs_lists_every_operator() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "onnx.md").read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
+    listed = {name.strip() for row in rows for name in row.split(",")} - {"ONNX"}
+    assert listed == set(OPERATORS)

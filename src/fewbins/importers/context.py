@@ -17,14 +17,13 @@ from fewbins.importers.onnx_file import OnnxFile
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, from_dim
 from fewbins.importers.values import BROKEN, Activation, Array, Broken, Constant, OnnxNode, Value, to_sizes
+from fewbins.numerics import flush_subnormals
 from fewbins.ops import REGISTRY, ReshapeAttrs, infer_node
 
 # The most elements that a constant folded at import may have: 64 MiB of float32.
 MAX_FOLDED_ELEMENTS = 2**24
 MAX_NAME_BYTES = 1000
 MAX_SIZE_NAME = 200
-# Weights of smaller magnitude become 0: docs/numerics.md, section 2.
-SMALLEST_NORMAL = np.float32(2.0**-126)
 
 
 class Context:
@@ -207,9 +206,9 @@ class Context:
 
     def _param(self, value: Constant | Array, hint: str) -> str:
         constant = value if isinstance(value, Constant) else Constant(value)
-        tiny = (constant.data != 0) & (np.abs(constant.data) < SMALLEST_NORMAL)
-        if tiny.any():
-            constant = Constant(np.where(tiny, np.float32(0), constant.data), constant.name)
+        flushed = flush_subnormals(constant.data)
+        if not np.array_equal(flushed, constant.data, equal_nan=True):
+            constant = Constant(flushed, constant.name)
         return self._constant(constant, hint)
 
     def _constant(self, value: Constant, hint: str) -> str:

@@ -7,12 +7,10 @@ import numpy as np
 
 from fewbins.errors import GraphError
 from fewbins.graph import Graph, Node, Tensor
+from fewbins.numerics import flush_subnormals
 from fewbins.ops import BinaryAttrs, ConvAttrs
 from fewbins.passes.fold_scale import F64, channel_axis, output_channels, scale_channels
 from fewbins.passes.fuse_activation import WEIGHTED
-
-# Weights of smaller magnitude become 0: docs/numerics.md, section 2.
-SMALLEST_NORMAL = 2.0**-126
 
 
 def fold_batchnorm(graph: Graph) -> Graph:
@@ -104,7 +102,7 @@ def _alone(graph: Graph, node: Node, scale: F64, shift: F64, tensors: dict[str, 
 
 def _constant(name: str, values: F64, node: Node, tensors: dict[str, Tensor]) -> str:
     with np.errstate(over="ignore"):
-        data = np.where(np.abs(values) < SMALLEST_NORMAL, 0.0, values).astype(np.float32)
+        data = flush_subnormals(values.astype(np.float32))
     if not np.isfinite(data).all():
         raise GraphError(
             f"node '{node.name}' (BatchNormalization): folded weights exceed float32; repair the network's statistics"

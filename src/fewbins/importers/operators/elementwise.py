@@ -12,7 +12,7 @@ import onnx
 from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
 from fewbins.importers.operators.folds import normal_axis
-from fewbins.importers.operators.movement import reshape
+from fewbins.importers.operators.reshaping import reshape
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import product
 from fewbins.importers.values import Activation, Constant, OnnxNode, Value

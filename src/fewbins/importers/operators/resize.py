@@ -9,7 +9,7 @@ from fewbins.graph import Shape
 from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
 from fewbins.importers.operators.folds import normal_axis
-from fewbins.importers.operators.movement import FIX
+from fewbins.importers.operators.reshaping import FIX
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol
 from fewbins.importers.values import Constant, OnnxNode, Value
