@@ -40,7 +40,7 @@ def test_path_bytes_and_parsed_model_give_the_same_graph(tmp_path: Path) -> None
 
 
 def test_missing_file_folder_and_forbidden_name_are_access_errors(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.onnx", tmp_path, "no\0name.onnx"):
+    for path in (tmp_path / "none.onnx", tmp_path, "no\0name.onnx", "/dev/zero"):
         with pytest.raises(FileAccessError) as caught:
             load_onnx(path)
         one_line(caught.value)
@@ -145,6 +145,13 @@ def test_a_value_written_twice_is_refused() -> None:
     made = convolution()
     made.graph.node[0].output[0] = "w"
     with pytest.raises(ModelFileError, match="'w' is written twice"):
+        load_onnx(made)
+
+
+def test_an_input_listed_twice_is_refused() -> None:
+    made = convolution()
+    made.graph.input.append(made.graph.input[0])
+    with pytest.raises(ModelFileError, match="twice"):
         load_onnx(made)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx_models import check, normal, operators, parse
+from onnx_models import assert_close, check, expected, normal, operators, parse
 
+import fewbins
 from fewbins.errors import UnsupportedError
 from fewbins.importers import load_onnx
 from fewbins.importers.operators import OPERATORS
@@ -199,6 +200,15 @@ def test_operator_agrees_with_onnx_runtime(case: Case, opset: int) -> None:
     model = parse(f"(float[{case.batch},6,5,4] x) => (float[] y) {{ {case.body} }}", opset, case.constants)
     x = normal(2, 6, 5, 4, seed=5)
     check(model, {"x": np.abs(x) + np.float32(0.1) if case.positive else x})
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_operator_in_the_engine_agrees_with_onnx_runtime(case: Case) -> None:
+    model = parse(f"(float[{case.batch},6,5,4] x) => (float[] y) {{ {case.body} }}", forms(case)[-1], case.constants)
+    x = normal(2, 6, 5, 4, seed=5)
+    x = np.abs(x) + np.float32(0.1) if case.positive else x
+    session = fewbins.Session(fewbins.quantize(load_onnx(model), scheme="float").to_bytes())
+    assert_close({"y": session.run(x)}, expected(model, {"x": x}), 2e-5, "engine")
 
 
 def test_every_operator_of_the_importer_is_tested() -> None:

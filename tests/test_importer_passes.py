@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx_models import assert_close, normal, operators, parse
+from onnx_models import assert_close, expected, normal, operators, parse
 
 from fewbins import oracle
 from fewbins.errors import GraphError
@@ -13,6 +13,7 @@ from fewbins.graph import Graph, Node, Tensor
 from fewbins.importers import load_onnx
 from fewbins.ops import BinaryAttrs
 from fewbins.passes import fold_batchnorm, fold_constants
+from fewbins.passes.fold_pad import fold_pad
 
 
 def statistics(channels: int) -> dict[str, np.ndarray]:
@@ -111,3 +112,16 @@ def test_constants_fold_through_a_chain_and_stop_at_the_input() -> None:
     graph = fold_constants(Graph(nodes, tensors, ("x",), ("y",)).validate()).validate()
     assert [node.name for node in graph.nodes] == ["apply"]
     np.testing.assert_allclose(graph.tensors["e"].value, (2 * c.value) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [("y = Conv<strides = [2, 2]>(a, w)", 0), ("y = MaxPool<kernel_shape = [3, 3], strides = [2, 2]>(a)", -np.inf)],
+)
+def test_a_pad_as_tensorflow_writes_it_goes_into_the_convolution_or_pool_behind_it(body: str, value: float) -> None:
+    constants = {"w": normal(6, 4, 3, 3), "pads": np.int64([0, 0, 0, 0, 0, 0, 1, 1]), "value": np.float32(value)}
+    model = parse(f"(float[N,4,6,6] x) => (float[] y) {{ a = Pad(x, pads, value) {body} }}", 13, constants)
+    graph = fold_pad(load_onnx(model)).validate()
+    assert len(graph.nodes) == 1
+    x = normal(2, 4, 6, 6)
+    assert_close(oracle.run(graph, [x], trace=False), expected(model, {"x": x}), 1e-5, body)

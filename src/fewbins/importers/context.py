@@ -227,7 +227,8 @@ class Context:
     def _compute(self, node: Node, shape: Shape) -> Constant:
         if math.prod(size for size in shape if isinstance(size, int)) > MAX_FOLDED_ELEMENTS:
             raise NodeError(f"its constant result {show_shape(shape)} exceeds {MAX_FOLDED_ELEMENTS} elements")
-        graph = Graph((node,), {**self._tensors, node.output: Tensor(node.output, shape)}, (), (node.output,))
+        tensors = {name: self._tensors[name] for name in node.reads()}
+        graph = Graph((node,), {**tensors, node.output: Tensor(node.output, shape)}, (), (node.output,))
         arrays = [self._tensors[name].value for name in node.inputs]
         return Constant(REGISTRY[node.op].oracle(node, arrays, graph)[0])
 

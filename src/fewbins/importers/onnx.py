@@ -108,6 +108,8 @@ class _Import:
 
         infos = [info for info in self.file.proto.graph.input if not ctx.known(info.name)]
         names = [info.name for info in infos]
+        if len(set(names)) != len(names):
+            raise ModelFileError(f"{self.file.source}: an input is listed twice: {', '.join(names)}")
         for name in given:
             if name not in names:
                 raise ArgumentError(f"input_shapes: the model has no input '{name}' (it has: {', '.join(names)})")

@@ -225,6 +225,8 @@ def read_onnx(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> OnnxF
     try:
         if path.is_dir():
             raise FileAccessError(f"{path}: this is a folder; give the path of an .onnx file")
+        if path.exists() and not path.is_file():
+            raise FileAccessError(f"{path}: this is a device or a pipe; give the path of an .onnx file")
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise ModelFileError(f"{path}: {size} bytes exceed the limit of {MAX_FILE_BYTES}; use external data")

@@ -27,17 +27,16 @@ def fold_constants(graph: Graph) -> Graph:
         >>> [node.name for node in folded.nodes], folded.tensors["two"].value.tolist()
         (['again'], [2.0])
     """
+    tensors = dict(graph.tensors)
+    current = graph.replace(tensors=tensors)  # sees what is folded on the way
     nodes: list[Node] = []
     for node in graph.nodes:
-        operands = [graph.tensors[name] for name in node.inputs]
+        operands = [tensors[name] for name in node.inputs]
         float_only = all(tensor.is_constant and tensor.dtype == "float32" for tensor in operands)
         if not operands or not float_only or set(node.outputs) & set(graph.outputs):
             nodes.append(node)
             continue
-        results = REGISTRY[node.op].oracle(node, [tensor.value for tensor in operands], graph)
-        made = {
-            name: Tensor.constant(name, np.array(data, np.float32, order="C"))
-            for name, data in zip(node.outputs, results, strict=True)
-        }
-        graph = graph.replace(tensors={**graph.tensors, **made})
-    return graph.replace(nodes=nodes).prune()
+        results = REGISTRY[node.op].oracle(node, [tensor.value for tensor in operands], current)
+        for name, data in zip(node.outputs, results, strict=True):
+            tensors[name] = Tensor.constant(name, np.array(data, np.float32, order="C"))
+    return graph.replace(nodes=nodes, tensors=tensors).prune()
