@@ -226,14 +226,14 @@ void check_quantized(const Model& model, const NodeDef& def, const boost::json::
   if (derives_constants(def.op)) return;
   const bool binary = def.op == "Binary";
   const bool second = def.inputs.size() > 1;
+  const boost::json::value* function = def.attrs.if_contains("function");
+  const bool product = binary && function != nullptr && function->is_string() && function->get_string() == "mul";
   if (second) {
     const DType other = node.operand(def.inputs[1]).first;
-    const DType wanted = node.kind == "dequantize" && !binary ? DType::f32 : DType::levels;
+    const DType wanted = node.kind == "dequantize" && !product ? DType::f32 : DType::levels;
     if (other != wanted)
       node.fail_with("its input '", def.inputs[1], "' is ", dtype_name(other), "; it must be ", dtype_name(wanted));
   }
-  const boost::json::value* function = def.attrs.if_contains("function");
-  const bool product = binary && function != nullptr && function->is_string() && function->get_string() == "mul";
   const int64_t channels = has_weight(def.op) ? prove_accumulator(node, affine) : 0;
   check_constants(node, channels, second && !product);
 }

@@ -220,8 +220,7 @@ void BinaryOp::run_levels(const RunArgs& args, const Axis& line, int64_t at_a, i
     return epilogue_->apply(acc.data(), count, y, other.data());
   }
   const uint8_t* b = args.input<uint8_t>(1) + at_b;
-  if (line.a == 1 && line.b == 1)
-    return epilogue_->add(a, offset_a, b, count, reinterpret_cast<uint8_t*>(y));
+  if (line.a == 1 && line.b == 1) return epilogue_->add(a, offset_a, b, count, reinterpret_cast<uint8_t*>(y));
   std::array<uint8_t, kBlock> other;
   for (int64_t i = 0; i < count; ++i) other[index(i)] = b[i * line.b];
   epilogue_->apply(acc.data(), count, y, other.data());

@@ -29,7 +29,8 @@ ConvParts read_conv(const NodeDef& node, const OpContext& context) {
   parts.weights = read_weights(node, context, parts.integer, 4, [&](int64_t i) { return i / per_channel; });
   const Dims& dims = parts.weights.dims;
   const int64_t groups = attrs.integer("groups", 1, kMaxDim);
-  if (dims[0] % groups != 0) fail_node(node, "output channels (", dims[0], ") are not a multiple of groups (", groups, ")");
+  if (dims[0] % groups != 0)
+    fail_node(node, "output channels (", dims[0], ") are not a multiple of groups (", groups, ")");
   if (dims[2] != parts.window.kernel[0] || dims[3] != parts.window.kernel[1])
     fail_node(node, "its weight has shape ", dims.text(), ", which does not fit kernel ", parts.window.kernel[0], "x",
               parts.window.kernel[1]);
@@ -39,7 +40,8 @@ ConvParts read_conv(const NodeDef& node, const OpContext& context) {
   return parts;
 }
 
-void infer_conv(const NodeDef& node, const ConvParts& parts, std::span<const TensorDesc> in, std::span<TensorDesc> out) {
+void infer_conv(const NodeDef& node, const ConvParts& parts, std::span<const TensorDesc> in,
+                std::span<TensorDesc> out) {
   require_rank(node, in[0], 4);
   const Dims& dims = in[0].dims;
   const int64_t channels = parts.shape.groups * parts.shape.channels;

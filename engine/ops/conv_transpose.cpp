@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ConvTranspose, as a gather: output row y takes tap k where y + pad - k * dilation is a multiple of the stride. Outputs
-// whose row and column leave the same remainders ("a phase") meet the same taps, so each phase is one product that stores
-// every stride-th pixel.
+// ConvTranspose, as a gather: output row y takes tap k where y + pad - k * dilation is a multiple of the stride.
+// Outputs whose row and column leave the same remainders ("a phase") meet the same taps, so each phase is one product
+// that stores every stride-th pixel.
 #include <algorithm>
 #include <vector>
 
@@ -99,8 +99,8 @@ class ConvTransposeOp final : public NodeOp {
   std::vector<Piece> pieces_;
 };
 
-// One phase's weights as [group][column][tap][channel] from (I, O/groups, kH, kW). A phase without taps gets one of zero
-// weights: its outputs are the bias.
+// One phase's weights as [group][column][tap][channel] from (I, O/groups, kH, kW). A phase without taps gets one of
+// zero weights: its outputs are the bias.
 template <class T>
 std::vector<T> phase_weights(const std::vector<T>& weights, const ProductShape& all, int64_t kernel_width,
                              const Phase& rows, const Phase& columns, const ProductShape& phase) {

@@ -53,7 +53,8 @@ class BlockOp final : public NodeOp {
   void run(const RunArgs& args) const override {
     const Dims& from = args.in_desc[0].dims;
     const Dims& to = args.out_desc[0].dims;
-    const CopyBox box = to_wide_ ? block_box(from, to, block_, order_, true) : block_box(to, from, block_, order_, false);
+    const CopyBox box =
+        to_wide_ ? block_box(from, to, block_, order_, true) : block_box(to, from, block_, order_, false);
     copy_box(box, args.out[0], args.in[0], dtype_bytes(args.out_desc[0].dtype), args.pool);
   }
 

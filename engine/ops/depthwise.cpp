@@ -11,7 +11,7 @@
 namespace fewbins {
 namespace {
 
-constexpr int64_t kSums = 4096;     // int32 sums that wait for the epilogue
+constexpr int64_t kSums = 4096;  // int32 sums that wait for the epilogue
 constexpr int64_t kPointers = 2048;
 
 struct DepthwiseState final : OpState {
@@ -56,7 +56,8 @@ class DepthwiseOp final : public NodeOp {
                                     window_extent(parts_.window, 1, from[3], node_), from[1]);
     state->pixels = to[2] * to[3];
     state->chunk = std::max<int64_t>(1, std::min(kSums / to[1], kPointers / parts_.shape.taps));
-    state->scratch_bytes_per_slot = sums_bytes(*state) + static_cast<size_t>(state->chunk * parts_.shape.taps) * sizeof(void*);
+    state->scratch_bytes_per_slot =
+        sums_bytes(*state) + static_cast<size_t>(state->chunk * parts_.shape.taps) * sizeof(void*);
     state->kernel = kernel_->name;
     state->form = "depthwise";
     state->macs = to.count() * parts_.shape.taps;
@@ -80,7 +81,8 @@ class DepthwiseOp final : public NodeOp {
     return (static_cast<size_t>(state.chunk * parts_.shape.groups) * sizeof(int32_t) + 63) / 64 * 64;
   }
 
-  void run_chunk(const RunArgs& args, const DepthwiseState& state, int64_t first, int64_t end, std::byte* scratch) const;
+  void run_chunk(const RunArgs& args, const DepthwiseState& state, int64_t first, int64_t end,
+                 std::byte* scratch) const;
 
   ConvParts parts_;
   Epilogue epilogue_;
@@ -101,8 +103,7 @@ void DepthwiseOp::run_chunk(const RunArgs& args, const DepthwiseState& state, in
   for (int64_t pixel = first; pixel < end; ++pixel) {
     const std::byte* base = args.input<std::byte>(0) + image * from[2] * from[3] * from[1] * bytes;
     const int32_t* offsets = state.offsets.data() + place * taps;
-    for (int64_t t = 0; t < taps; ++t)
-      *rows++ = offsets[t] < 0 ? padding_.data() : base + int64_t{offsets[t]} * bytes;
+    for (int64_t t = 0; t < taps; ++t) *rows++ = offsets[t] < 0 ? padding_.data() : base + int64_t{offsets[t]} * bytes;
     if (++place == state.pixels) {
       place = 0;
       ++image;

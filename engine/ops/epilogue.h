@@ -22,8 +22,8 @@ struct Tile {
   size_t acc_stride = 0;
   size_t rows = 0;
   size_t cols = 0;
-  size_t first = 0;               // the output channel of column 0
-  const int32_t* bias = nullptr;  // of column 0; added to int32 sums modulo 2^32
+  size_t first = 0;                // the output channel of column 0
+  const int32_t* bias = nullptr;   // of column 0; added to int32 sums modulo 2^32
   const void* residual = nullptr;  // u8, or float32 where the output is float32
   size_t residual_stride = 0;
   void* out = nullptr;
@@ -59,8 +59,7 @@ class Epilogue {
  private:
   explicit Epilogue(const ElementwiseKernels& kernels) : kernels_(&kernels) {}
 
-  void read(const NodeDef& node, const OpContext& context, const Requantize& rule, int64_t channels,
-            bool has_residual);
+  void read(const NodeDef& node, const OpContext& context, const Requantize& rule, int64_t channels, bool has_residual);
   [[nodiscard]] StoreU8 store() const;
   void run_levels(const Tile& tile) const;
   void run_floats(const Tile& tile) const;

@@ -28,9 +28,7 @@ Strides memory_strides(const Dims& dims) {
   return {h * w * c, 1, w * c, c};
 }
 
-bool same_order(const Dims& dims) {
-  return dims.rank != 4 || dims.d[1] == 1 || dims.d[2] * dims.d[3] == 1;
-}
+bool same_order(const Dims& dims) { return dims.rank != 4 || dims.d[1] == 1 || dims.d[2] * dims.d[3] == 1; }
 
 namespace {
 

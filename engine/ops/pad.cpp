@@ -44,7 +44,9 @@ class PadOp final : public NodeOp {
       out[0].dims.d[axis] = size + begin + end;
       // Cropping comes first; a reflection needs as many elements beside the border as it makes.
       const int64_t left = size + std::min<int64_t>(begin, 0) + std::min<int64_t>(end, 0);
-      const int64_t most = mode_ == Mode::constant ? kMaxDim : mode_ == Mode::edge ? (left > 0 ? kMaxDim : 0) : left - 1;
+      const int64_t most = mode_ == Mode::constant ? kMaxDim
+                           : mode_ == Mode::edge   ? (left > 0 ? kMaxDim : 0)
+                                                   : left - 1;
       if (left < 0 || std::max<int64_t>({begin, end, 0}) > std::max<int64_t>(most, 0))
         fail_shape(node_, "pads ", begin, " and ", end, " do not fit axis ", axis, " of an input of shape ",
                    from.text());

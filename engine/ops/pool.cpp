@@ -90,7 +90,8 @@ class PoolOp : public NodeOp {
       std::vector<const void*> taps;
       const size_t bytes = dtype_bytes(args.in_desc[0].dtype);
       for (int64_t line = begin; line < end; ++line) {
-        const auto* image = args.input<std::byte>(0) + static_cast<size_t>(line / out_rows * dims[2] * dims[3] * dims[1]) * bytes;
+        const auto* image =
+            args.input<std::byte>(0) + static_cast<size_t>(line / out_rows * dims[2] * dims[3] * dims[1]) * bytes;
         const int64_t oy = line % out_rows;
         sources(state.rows, oy, ys);
         for (int64_t ox = 0; ox < state.columns.out; ++ox) {
@@ -180,7 +181,8 @@ class AveragePoolOp final : public PoolOp {
     for (const int64_t row : state.row_counts) {
       for (const int64_t column : state.column_counts) {
         const int64_t n = std::max<int64_t>(1, row * column);
-        if (n > std::numeric_limits<int32_t>::max() / 255) fail_shape(node_, "a window of ", n, " elements is too large");
+        if (n > std::numeric_limits<int32_t>::max() / 255)
+          fail_shape(node_, "a window of ", n, " elements is too large");
         if (!state.means.contains(n))
           state.means.emplace(n, Epilogue::mean(node_, isa_, *rule_, args.in[0].affine, n, args.out[0]));
       }
@@ -195,8 +197,8 @@ class AveragePoolOp final : public PoolOp {
   void pool_one(const RunArgs& args, const PoolState& state, const Place& place,
                 const std::vector<const void*>& taps) const override {
     const auto channels = static_cast<size_t>(args.in_desc[0].dims[1]);
-    const int64_t n = std::max<int64_t>(1, state.row_counts[static_cast<size_t>(place.row)] *
-                                               state.column_counts[static_cast<size_t>(place.column)]);
+    const int64_t n = std::max<int64_t>(
+        1, state.row_counts[static_cast<size_t>(place.row)] * state.column_counts[static_cast<size_t>(place.column)]);
     if (!rule_) {
       auto* sums = reinterpret_cast<double*>(args.scratch_of(place.slot));
       std::fill_n(sums, channels, 0.0);

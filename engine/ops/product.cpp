@@ -33,8 +33,8 @@ Product::Product(const OpContext& context, const ProductShape& shape, const std:
   plan_chunks();
   packed_ = AlignedBytes(index(shape.groups * panels_) * panel_bytes_);
   for (int64_t group = 0; group < shape.groups; ++group) {
-    const WeightView part{all.w + index(group * shape.columns) * all.taps * all.channels, index(shape.columns), all.taps,
-                          all.channels};
+    const WeightView part{all.w + index(group * shape.columns) * all.taps * all.channels, index(shape.columns),
+                          all.taps, all.channels};
     pack(*kernel_, part, levels, block_, packed_.data() + index(group * panels_) * panel_bytes_);
   }
   std::vector<int32_t> sums(columns);
@@ -87,7 +87,8 @@ void Product::run(const Call& call, const RunArgs& args) const {
   const int64_t chunks = (call.rows + chunk_rows_ - 1) / chunk_rows_;
   // Few rows: the panels are shared out too, so that every thread has some.
   const int64_t wanted = args.pool.size() == 1 ? 1 : 4 * int64_t{args.pool.size()};
-  const int64_t splits = std::clamp<int64_t>((wanted + chunks * shape_.groups - 1) / (chunks * shape_.groups), 1, panels_);
+  const int64_t splits =
+      std::clamp<int64_t>((wanted + chunks * shape_.groups - 1) / (chunks * shape_.groups), 1, panels_);
   args.pool.parallel_for(shape_.groups * chunks * splits, 1, [&](int64_t begin, int64_t end, int slot) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t split = task % splits;
@@ -173,17 +174,17 @@ void Product::store(const Call& call, const Part& part, const std::byte* acc, in
     const int64_t end = std::min(part.end_row, (line + 1) * target.run);
     const int64_t offset = target.start + line / target.lines * target.image_step +
                            line % target.lines * target.line_step + row % target.run * target.step + first;
-    call.epilogue.run({.acc = acc + index((row - part.first_row) * nr) * sizeof(int32_t),
-                       .acc_stride = kernel_->nr,
-                       .rows = index(end - row),
-                       .cols = index(std::min(nr, shape_.columns - column)),
-                       .first = index(first),
-                       .bias = bias_.empty() ? nullptr : bias_.data() + first,
-                       .residual = call.residual == nullptr ? nullptr
-                                                            : static_cast<const std::byte*>(call.residual) + offset * bytes,
-                       .residual_stride = index(target.step),
-                       .out = static_cast<std::byte*>(call.out) + offset * bytes,
-                       .out_stride = index(target.step)});
+    call.epilogue.run(
+        {.acc = acc + index((row - part.first_row) * nr) * sizeof(int32_t),
+         .acc_stride = kernel_->nr,
+         .rows = index(end - row),
+         .cols = index(std::min(nr, shape_.columns - column)),
+         .first = index(first),
+         .bias = bias_.empty() ? nullptr : bias_.data() + first,
+         .residual = call.residual == nullptr ? nullptr : static_cast<const std::byte*>(call.residual) + offset * bytes,
+         .residual_stride = index(target.step),
+         .out = static_cast<std::byte*>(call.out) + offset * bytes,
+         .out_stride = index(target.step)});
     row = end;
   }
 }

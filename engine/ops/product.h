@@ -15,7 +15,7 @@ namespace fewbins {
 
 struct ProductShape {
   int64_t groups = 1;
-  int64_t columns = 1;   // per group: output channels
+  int64_t columns = 1;  // per group: output channels
   int64_t taps = 1;
   int64_t channels = 1;  // per group and tap: input channels
 };
@@ -76,10 +76,10 @@ class Product {
   size_t element_bytes_ = 1;
   size_t depth_ = 0;
   size_t panel_bytes_ = 0;
-  int64_t panels_ = 1;       // per group
-  int64_t chunk_rows_ = 1;   // rows that share pointers and meet a panel while it is in cache
-  AlignedBytes packed_;      // [group][panel]
-  AlignedBytes padding_;     // one row of zero points
+  int64_t panels_ = 1;         // per group
+  int64_t chunk_rows_ = 1;     // rows that share pointers and meet a panel while it is in cache
+  AlignedBytes packed_;        // [group][panel]
+  AlignedBytes padding_;       // one row of zero points
   std::vector<int32_t> bias_;  // folded, one per output channel; empty for floats
 };
 

@@ -39,7 +39,8 @@ class QuantizeOp final : public NodeOp {
 
 class DequantizeOp final : public NodeOp {
  public:
-  DequantizeOp(const NodeDef& node, const OpContext& context) : NodeOp(node), kernels_(select_elementwise(context.isa)) {
+  DequantizeOp(const NodeDef& node, const OpContext& context)
+      : NodeOp(node), kernels_(select_elementwise(context.isa)) {
     check_arity(node, 1, 1);
     require_input(node, context, 0, DType::levels);
     require_output(node, context, DType::f32);

@@ -162,13 +162,16 @@ class ReduceOp final : public NodeOp {
         accumulate(state, x, count, acc.data(), 1.0, [](double a, double b) { return a * b; });
         return store(1.0);
       case Function::max:
-        return accumulate(state, x, count, y, -kInfinity, [](float a, float b) { return b > a || std::isnan(b) ? b : a; });
+        return accumulate(state, x, count, y, -kInfinity,
+                          [](float a, float b) { return b > a || std::isnan(b) ? b : a; });
       case Function::min:
-        return accumulate(state, x, count, y, kInfinity, [](float a, float b) { return b < a || std::isnan(b) ? b : a; });
+        return accumulate(state, x, count, y, kInfinity,
+                          [](float a, float b) { return b < a || std::isnan(b) ? b : a; });
     }
   }
 
-  void reduce_levels(const ReduceState& state, const RunArgs& args, const uint8_t* x, int64_t out, int64_t count) const {
+  void reduce_levels(const ReduceState& state, const RunArgs& args, const uint8_t* x, int64_t out,
+                     int64_t count) const {
     if (function_ == Function::max || function_ == Function::min) {
       auto* y = args.output<uint8_t>(0) + out;
       if (function_ == Function::max)
@@ -181,7 +184,8 @@ class ReduceOp final : public NodeOp {
     const AffineInfo& affine = args.in_desc[0].affine;
     const auto start = static_cast<int32_t>(state.terms * (affine.lo - affine.zero_point));
     accumulate(state, x, count, acc.data(), start, [](int32_t a, int32_t b) { return a + b; });
-    state.epilogue->apply(acc.data(), count, args.output<std::byte>(0) + out * static_cast<int64_t>(state.epilogue->output_bytes()));
+    state.epilogue->apply(acc.data(), count,
+                          args.output<std::byte>(0) + out * static_cast<int64_t>(state.epilogue->output_bytes()));
   }
 
   Isa isa_;

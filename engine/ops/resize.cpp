@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resize of height and width. Nearest moves elements; linear mixes four: exactly in int32 with 11-bit weights on levels,
-// in double on floats. Coordinates are computed in double, in the order that docs/numerics.md and ONNX have.
+// Resize of height and width. Nearest moves elements; linear mixes four: exactly in int32 with 11-bit weights on
+// levels, in double on floats. Coordinates are computed in double, in the order that docs/numerics.md and ONNX have.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -48,13 +48,14 @@ class ResizeOp final : public NodeOp {
     coordinates_ = static_cast<Coordinates>(
         attrs.choice("coordinates", {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
                                      "half_pixel_symmetric", "tf_half_pixel_for_nn"}));
-    nearest_ = static_cast<Nearest>(
-        attrs.choice("nearest", {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}));
+    nearest_ =
+        static_cast<Nearest>(attrs.choice("nearest", {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}));
     if (attrs.has("sizes") == attrs.has("scales")) fail_node(node, "exactly one of sizes and scales must be given");
     if (attrs.has("sizes")) sizes_ = attrs.integers<2>("sizes", 1, kMaxDim);
     if (attrs.has("scales")) {
       const auto scales = attrs.numbers("scales");
-      if (scales.size() != 2 || !(std::min(scales[0], scales[1]) > 0)) fail_node(node, "scales are not two positive numbers");
+      if (scales.size() != 2 || !(std::min(scales[0], scales[1]) > 0))
+        fail_node(node, "scales are not two positive numbers");
       scales_ = {scales[0], scales[1]};
     }
     if (const auto rule = attrs.requantize()) {
@@ -96,7 +97,8 @@ class ResizeOp final : public NodeOp {
     for (int64_t i = 0; i < from[1]; ++i) tables[1].push_back(i);
     for (int axis = 0; axis < 2; ++axis)
       for (int64_t i = 0; i < to[2 + axis]; ++i)
-        tables[static_cast<size_t>(2 + axis)].push_back(nearest_index(place(axis, from[2 + axis], to[2 + axis], i), from[2 + axis]));
+        tables[static_cast<size_t>(2 + axis)].push_back(
+            nearest_index(place(axis, from[2 + axis], to[2 + axis], i), from[2 + axis]));
     state->gather.emplace(from, to, tables);
     return state;
   }
@@ -122,7 +124,8 @@ class ResizeOp final : public NodeOp {
   [[nodiscard]] int64_t output_size(int axis, int64_t size) const {
     if (sizes_) return (*sizes_)[static_cast<size_t>(axis)];
     // In float32, as ONNX's shape inference computes it.
-    const float exact = std::floor(static_cast<float>(size) * static_cast<float>((*scales_)[static_cast<size_t>(axis)]));
+    const float exact =
+        std::floor(static_cast<float>(size) * static_cast<float>((*scales_)[static_cast<size_t>(axis)]));
     return exact > static_cast<float>(kMaxDim / 2) ? kMaxDim + 1 : static_cast<int64_t>(exact);
   }
 

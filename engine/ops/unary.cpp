@@ -13,8 +13,28 @@ namespace fewbins {
 namespace {
 
 enum class Function : uint8_t {
-  relu, leaky_relu, sigmoid, tanh, hard_sigmoid, hard_swish, silu, gelu, gelu_tanh, exp, sqrt, erf, abs, neg, log,
-  softplus, elu, reciprocal, floor, ceil, pow, clip,
+  relu,
+  leaky_relu,
+  sigmoid,
+  tanh,
+  hard_sigmoid,
+  hard_swish,
+  silu,
+  gelu,
+  gelu_tanh,
+  exp,
+  sqrt,
+  erf,
+  abs,
+  neg,
+  log,
+  softplus,
+  elu,
+  reciprocal,
+  floor,
+  ceil,
+  pow,
+  clip,
 };
 
 constexpr int64_t kGrain = 4096;
@@ -40,9 +60,9 @@ class UnaryOp final : public NodeOp {
     require_output(node, context, DType::f32);
     const Attrs attrs(node);
     function_ = static_cast<Function>(attrs.choice(
-        "function", {"relu", "leaky_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu",     "gelu",
-                     "gelu_tanh", "exp", "sqrt", "erf", "abs", "neg", "log", "softplus", "elu", "reciprocal",
-                     "floor", "ceil", "pow", "clip"}));
+        "function", {"relu",      "leaky_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "gelu",
+                     "gelu_tanh", "exp",        "sqrt",    "erf",  "abs",          "neg",        "log",  "softplus",
+                     "elu",       "reciprocal", "floor",   "ceil", "pow",          "clip"}));
     alpha_ = attrs.number("alpha");
     beta_ = attrs.number("beta");
     lo_ = static_cast<float>(attrs.optional_number("lo").value_or(-std::numeric_limits<double>::infinity()));
@@ -98,7 +118,7 @@ void UnaryOp::apply(const float* x, float* y, int64_t n) const {
     case Function::reciprocal:
       return map_float(x, y, n, [](float v) { return 1.0F / v; });
     case Function::leaky_relu:
-      return map_float(x, y, n, [slope = static_cast<float>(alpha)](float v) { return v < 0.0F ? slope * v : v; });
+      return map_double(x, y, n, [=](double v) { return v < 0.0 ? alpha * v : v; });
     case Function::sigmoid:
       return map_double(x, y, n, sigmoid);
     case Function::tanh:
@@ -110,11 +130,11 @@ void UnaryOp::apply(const float* x, float* y, int64_t n) const {
     case Function::silu:
       return map_double(x, y, n, [](double v) { return v * sigmoid(v); });
     case Function::gelu:
-      return map_double(x, y, n, [](double v) { return 0.5 * v * (1.0 + std::erf(v / std::numbers::sqrt2)); });
+      // 1 + erf and 1 + tanh without the cancellation that leaves nothing of them where v is very negative.
+      return map_double(x, y, n, [](double v) { return 0.5 * v * std::erfc(v / -std::numbers::sqrt2); });
     case Function::gelu_tanh:
       return map_double(x, y, n, [](double v) {
-        const double inner = std::sqrt(2.0 / std::numbers::pi) * (v + 0.044715 * v * v * v);
-        return 0.5 * v * (1.0 + std::tanh(inner));
+        return v * sigmoid(std::sqrt(8.0 / std::numbers::pi) * (v + 0.044715 * v * v * v));
       });
     case Function::exp:
       return map_double(x, y, n, [](double v) { return std::exp(v); });

@@ -31,7 +31,8 @@ Weights read_integer_weights(const NodeDef& node, const OpContext& context, int 
   result.integers.resize(count);
   if (const Constant* table = Params(node, context).optional("weight_table", DType::i8)) {
     const auto entries = table->as<int8_t>();
-    if (weight.dtype != DType::u8) fail_node(node, "its weight is ", dtype_name(weight.dtype), ", expected uint8 indices");
+    if (weight.dtype != DType::u8)
+      fail_node(node, "its weight is ", dtype_name(weight.dtype), ", expected uint8 indices");
     const auto indices = weight.as<uint8_t>();
     for (size_t i = 0; i < count; ++i) {
       if (indices[i] >= entries.size())
@@ -46,7 +47,8 @@ Weights read_integer_weights(const NodeDef& node, const OpContext& context, int 
   for (size_t i = 0; i < count; ++i) {
     const int32_t q = weight.dtype == DType::i8 ? int32_t{weight.as<int8_t>()[i]} : int32_t{weight.as<uint8_t>()[i]};
     const int32_t w = q - zero_point;
-    if (w < -128 || w > 127) fail_node(node, "weight ", q, " minus its zero point ", zero_point, " does not fit 8 bits");
+    if (w < -128 || w > 127)
+      fail_node(node, "weight ", q, " minus its zero point ", zero_point, " does not fit 8 bits");
     result.integers[i] = static_cast<int8_t>(w);
   }
   return result;

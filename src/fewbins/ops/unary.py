@@ -58,6 +58,7 @@ def infer_unary(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape]
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)
+_erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
 def erf(x: Array) -> Array:
@@ -79,8 +80,9 @@ _DOUBLE: dict[str, Callable[[Array, UnaryAttrs], Array]] = {
     "hard_sigmoid": lambda x, a: np.clip(a.alpha * x + a.beta, 0.0, 1.0),
     "hard_swish": lambda x, a: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
     "silu": lambda x, a: x * sigmoid(x),
-    "gelu": lambda x, a: 0.5 * x * (1.0 + erf(x / math.sqrt(2.0))),
-    "gelu_tanh": lambda x, a: 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x))),
+    # 1 + erf(v) and 1 + tanh(v) without the cancellation that leaves nothing of them where v is very negative.
+    "gelu": lambda x, a: 0.5 * x * np.asarray(_erfc(x / -math.sqrt(2.0)), dtype=np.float64),
+    "gelu_tanh": lambda x, a: x * sigmoid(math.sqrt(8.0 / math.pi) * (x + 0.044715 * x * x * x)),
     "exp": lambda x, a: np.exp(x),
     "sqrt": lambda x, a: np.sqrt(x),
     "erf": lambda x, a: erf(x),
@@ -120,8 +122,8 @@ def unary(node: Node, inputs: Sequence[Array], graph: Graph) -> list[Array]:
     | hard_sigmoid | min(max(alpha * x + beta, 0), 1) |
     | hard_swish | x * min(max(x / 6 + 0.5, 0), 1) |
     | silu | x * sigmoid(x) |
-    | gelu | 0.5 * x * (1 + erf(x / sqrt(2))) |
-    | gelu_tanh | 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) |
+    | gelu | 0.5 * x * (1 + erf(x / sqrt(2))), as 0.5 * x * erfc(-x / sqrt(2)) |
+    | gelu_tanh | 0.5 * x * (1 + tanh(v)), v = sqrt(2 / pi) * (x + 0.044715 * x^3), as x * sigmoid(2 * v) |
     | softplus | max(x, 0) + log1p(exp(-abs(x))) |
     | elu | x < 0 ? alpha * (exp(x) - 1) : x |
     | pow | x^alpha |
