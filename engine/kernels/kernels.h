@@ -25,12 +25,12 @@ inline constexpr unsigned reference = 2;
 /// How weights lie in memory; panels of nr columns, each starting on 64 bytes, the last one padded with zero columns.
 /// Q = ceil(channels / 4), depths past the channels have weight 0.
 enum class Packer : std::uint8_t {
-  columns,  ///< f32: [panel][tap][channel][nr] float
-  quads,    ///< dot32: [panel][tap][Q][nr][4] int8
-  quads16,  ///< dot32 on pmaddwd: [panel][tap][Q][2][nr][2] int16
-  blocks,   ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
-  taps_f32,  ///< depthwise: [tap][channels padded to lanes] float
-  taps_i8,   ///< depthwise: [tap][channels padded to lanes] int8
+  columns,    ///< f32: [panel][tap][channel][nr] float
+  quads,      ///< dot32: [panel][tap][Q][nr][4] int8
+  quads16,    ///< dot32 on pmaddwd: [panel][tap][Q][2][nr][2] int16
+  blocks,     ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
+  taps_f32,   ///< depthwise: [tap][channels padded to lanes] float
+  taps_i8,    ///< depthwise: [tap][channels padded to lanes] int8
   tap_pairs,  ///< depthwise on pmaddwd: see depthwise_dot32/README.md
   tap_quads,  ///< depthwise on vpdpbusd: see depthwise_dot32/README.md
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "kernels/kernels.h"
 
@@ -16,13 +17,28 @@ std::size_t round_up(std::size_t x, std::size_t to) { return (x + to - 1) / to *
 
 std::size_t quads_of(std::size_t channels) { return (channels + 3) / 4; }
 
-/// Weight of column n at flat quad `quad` (quads of all taps in a row), depth `i` of the quad; 0 past the channels.
-std::int8_t weight_at(const WeightView& v, std::size_t n, std::size_t quad, std::size_t i) {
-  const std::size_t depth = quads_of(v.channels);
-  const std::size_t channel = quad % depth * 4 + i;
-  if (n >= v.n || channel >= v.channels) return 0;
-  return v.w[(n * v.taps + quad / depth) * v.channels + channel];
-}
+/// Up to nr columns whose taps are padded to whole quads, so that packers need no test per weight.
+class PaddedColumns {
+ public:
+  PaddedColumns(const WeightView& v, std::size_t first, std::size_t columns)
+      : quads_(v.taps * quads_of(v.channels)), w_(columns * quads_ * 4) {
+    const std::size_t depth = quads_of(v.channels) * 4;
+    for (std::size_t j = 0; j < columns && first + j < v.n; ++j) {
+      for (std::size_t t = 0; t < v.taps; ++t) {
+        std::memcpy(w_.data() + j * quads_ * 4 + t * depth, v.w + ((first + j) * v.taps + t) * v.channels, v.channels);
+      }
+    }
+  }
+  /// The four weights of column j at flat quad `quad` (quads of all taps in a row).
+  [[nodiscard]] const std::int8_t* at(std::size_t j, std::size_t quad) const {
+    return w_.data() + (j * quads_ + quad) * 4;
+  }
+  [[nodiscard]] std::size_t quads() const { return quads_; }
+
+ private:
+  std::size_t quads_;
+  std::vector<std::int8_t> w_;
+};
 
 /// One past the last flat quad of the block that starts at `first`: inside its tap, or a whole number of taps.
 std::size_t block_end(std::size_t first, std::size_t taps, std::size_t depth, std::size_t block) {
@@ -35,65 +51,95 @@ std::size_t block_count(std::size_t taps, std::size_t depth, std::size_t block) 
   return (taps * depth + block - 1) / block;
 }
 
-/// Where one quad of a column lies, unpacked: the four weights, and the sum of each of its two lanes.
-struct Quad {
-  std::int8_t w[4];
-  explicit Quad(const WeightView& v, std::size_t n, std::size_t quad) {
-    for (std::size_t i = 0; i < 4; ++i) w[i] = weight_at(v, n, quad, i);
+/// The two conditions of docs/numerics.md section 3, from the actual weights.
+class BlockProof {
+ public:
+  BlockProof(const WeightView& v, ActivationLevels levels)
+      : taps_(v.taps), depth_(quads_of(v.channels)), lane_limit_(kMax16 / std::max({-levels.lo, levels.hi, 1})) {
+    const std::int32_t top = levels.hi - levels.lo;  // bins - 1
+    sizes_.reserve(v.n * taps_ * depth_);
+    for (std::size_t n = 0; n < v.n; ++n) {
+      const PaddedColumns column(v, n, 1);
+      for (std::size_t quad = 0; quad < column.quads(); ++quad) {
+        const std::int8_t* w = column.at(0, quad);
+        pairs_fit_ = pairs_fit_ && pair_fits(w[0], w[1], top) && pair_fits(w[2], w[3], top);
+        sizes_.push_back({static_cast<std::int16_t>(std::abs(w[0]) + std::abs(w[1])),
+                          static_cast<std::int16_t>(std::abs(w[2]) + std::abs(w[3]))});
+      }
+    }
   }
-  [[nodiscard]] std::int32_t lane_sum(std::size_t lane) const { return w[2 * lane] + w[2 * lane + 1]; }
-  [[nodiscard]] std::int32_t lane_size(std::size_t lane) const {
-    return std::abs(w[2 * lane]) + std::abs(w[2 * lane + 1]);
+
+  [[nodiscard]] bool holds(std::size_t block) const {
+    if (block == 0 || !pairs_fit_) return false;
+    const std::size_t quads = taps_ * depth_;
+    for (std::size_t column = 0; column < sizes_.size(); column += quads) {
+      for (std::size_t first = 0; first < quads;) {
+        std::int64_t low = 0;
+        std::int64_t high = 0;
+        for (const std::size_t end = block_end(first, taps_, depth_, block); first < end; ++first) {
+          low += sizes_[column + first].low;
+          high += sizes_[column + first].high;
+        }
+        if (low > lane_limit_ || high > lane_limit_) return false;
+      }
+    }
+    return true;
   }
+
+ private:
+  /// The sum that pmaddubsw forms of two products, which it would saturate past 16 bits.
+  static bool pair_fits(std::int32_t a, std::int32_t b, std::int32_t top) {
+    const std::int32_t positive = std::max(a, 0) + std::max(b, 0);
+    const std::int32_t negative = std::max(-a, 0) + std::max(-b, 0);
+    return top * std::max(positive, negative) <= kMax16;
+  }
+
+  struct LaneSizes {
+    std::int16_t low;   ///< sum of |w| of depths 0 and 1 of a quad
+    std::int16_t high;  ///< of depths 2 and 3
+  };
+  std::size_t taps_;
+  std::size_t depth_;
+  std::int64_t lane_limit_;
+  bool pairs_fit_ = true;
+  std::vector<LaneSizes> sizes_;  // [column][quad]
 };
 
-void pack_quads(const GemmKernel& kernel, const WeightView& v, std::int8_t* out) {
-  const std::size_t total = v.taps * quads_of(v.channels);
-  for (std::size_t n0 = 0; n0 < v.n; n0 += kernel.nr) {
-    for (std::size_t quad = 0; quad < total; ++quad) {
+void pack_quads(const GemmKernel& kernel, const PaddedColumns& columns, std::int8_t* out) {
+  for (std::size_t quad = 0; quad < columns.quads(); ++quad) {
+    for (std::size_t j = 0; j < kernel.nr; ++j, out += 4) std::memcpy(out, columns.at(j, quad), 4);
+  }
+}
+
+void pack_quads16(const GemmKernel& kernel, const PaddedColumns& columns, std::int16_t* out) {
+  for (std::size_t quad = 0; quad < columns.quads(); ++quad) {
+    for (std::size_t half = 0; half < 2; ++half) {
       for (std::size_t j = 0; j < kernel.nr; ++j) {
-        for (std::size_t i = 0; i < 4; ++i) *out++ = weight_at(v, n0 + j, quad, i);
+        const std::int8_t* w = columns.at(j, quad) + 2 * half;
+        *out++ = w[0];
+        *out++ = w[1];
       }
     }
   }
 }
 
-void pack_quads16(const GemmKernel& kernel, const WeightView& v, std::int16_t* out) {
-  const std::size_t total = v.taps * quads_of(v.channels);
-  for (std::size_t n0 = 0; n0 < v.n; n0 += kernel.nr) {
-    for (std::size_t quad = 0; quad < total; ++quad) {
-      for (std::size_t half = 0; half < 2; ++half) {
-        for (std::size_t j = 0; j < kernel.nr; ++j) {
-          *out++ = weight_at(v, n0 + j, quad, 2 * half);
-          *out++ = weight_at(v, n0 + j, quad, 2 * half + 1);
+void pack_blocks(const GemmKernel& kernel, const PaddedColumns& columns, std::size_t taps, std::int32_t lo,
+                 std::size_t block, std::int8_t* out) {
+  const std::size_t depth = columns.quads() / taps;
+  for (std::size_t first = 0; first < columns.quads();) {
+    const std::size_t end = block_end(first, taps, depth, block);
+    for (std::size_t j = 0; j < kernel.nr; ++j) {
+      for (std::size_t lane = 0; lane < 2; ++lane, out += 2) {
+        std::int32_t sum = 0;
+        for (std::size_t quad = first; quad < end; ++quad) {
+          sum += columns.at(j, quad)[2 * lane] + columns.at(j, quad)[2 * lane + 1];
         }
+        const auto start = static_cast<std::uint16_t>(lo * sum);  // modulo 2^16
+        std::memcpy(out, &start, sizeof start);
       }
     }
-  }
-}
-
-void pack_blocks(const GemmKernel& kernel, const WeightView& v, std::int32_t lo, std::size_t block, std::int8_t* out) {
-  const std::size_t depth = quads_of(v.channels);
-  const std::size_t total = v.taps * depth;
-  for (std::size_t n0 = 0; n0 < v.n; n0 += kernel.nr) {
-    for (std::size_t first = 0; first < total;) {
-      const std::size_t end = block_end(first, v.taps, depth, block);
-      for (std::size_t j = 0; j < kernel.nr; ++j) {
-        for (std::size_t lane = 0; lane < 2; ++lane) {
-          std::int32_t sum = 0;
-          for (std::size_t quad = first; quad < end; ++quad) sum += Quad(v, n0 + j, quad).lane_sum(lane);
-          const std::uint16_t start = static_cast<std::uint16_t>(lo * sum);  // modulo 2^16
-          std::memcpy(out, &start, sizeof start);
-          out += sizeof start;
-        }
-      }
-      for (; first < end; ++first) {
-        for (std::size_t j = 0; j < kernel.nr; ++j) {
-          const Quad quad(v, n0 + j, first);
-          std::memcpy(out, quad.w, sizeof quad.w);
-          out += sizeof quad.w;
-        }
-      }
+    for (; first < end; ++first) {
+      for (std::size_t j = 0; j < kernel.nr; ++j, out += 4) std::memcpy(out, columns.at(j, first), 4);
     }
   }
 }
@@ -128,18 +174,17 @@ std::size_t packed_bytes(const GemmKernel& kernel, std::size_t n, std::size_t ta
 void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels levels, std::size_t block, void* out) {
   std::byte* panel = static_cast<std::byte*>(out);
   const std::size_t bytes = panel_bytes(kernel, weights.taps, weights.channels, block);
-  for (std::size_t n0 = 0; n0 < weights.n; n0 += kernel.nr, panel += bytes) {
-    const std::size_t columns = std::min(kernel.nr, weights.n - n0);
-    const WeightView part{weights.w + n0 * weights.taps * weights.channels, columns, weights.taps, weights.channels};
+  for (std::size_t first = 0; first < weights.n; first += kernel.nr, panel += bytes) {
+    const PaddedColumns columns(weights, first, kernel.nr);
     switch (kernel.packer) {
       case Packer::quads16:
-        pack_quads16(kernel, part, reinterpret_cast<std::int16_t*>(panel));
+        pack_quads16(kernel, columns, reinterpret_cast<std::int16_t*>(panel));
         break;
       case Packer::blocks:
-        pack_blocks(kernel, part, levels.lo, block, reinterpret_cast<std::int8_t*>(panel));
+        pack_blocks(kernel, columns, weights.taps, levels.lo, block, reinterpret_cast<std::int8_t*>(panel));
         break;
       default:
-        pack_quads(kernel, part, reinterpret_cast<std::int8_t*>(panel));
+        pack_quads(kernel, columns, reinterpret_cast<std::int8_t*>(panel));
         break;
     }
   }
@@ -174,48 +219,27 @@ std::int32_t folded_bias(Family family, std::int32_t bias, std::int32_t column_s
 }
 
 bool block_is_exact(const WeightView& weights, ActivationLevels levels, std::size_t block) {
-  if (block == 0) return false;
-  const std::int32_t magnitude = std::max(-levels.lo, levels.hi);
-  const std::int32_t top = levels.hi - levels.lo;  // bins - 1
-  const std::size_t depth = quads_of(weights.channels);
-  const std::size_t total = weights.taps * depth;
-  const std::int64_t lane_limit = kMax16 / std::max(magnitude, 1);
-  for (std::size_t n = 0; n < weights.n; ++n) {
-    for (std::size_t first = 0; first < total;) {
-      const std::size_t end = block_end(first, weights.taps, depth, block);
-      std::int64_t lane[2] = {0, 0};
-      for (; first < end; ++first) {
-        const Quad quad(weights, n, first);
-        for (std::size_t i = 0; i < 2; ++i) {
-          lane[i] += quad.lane_size(i);
-          const std::int32_t a = quad.w[2 * i];
-          const std::int32_t b = quad.w[2 * i + 1];
-          const std::int32_t positive = std::max(a, 0) + std::max(b, 0);
-          const std::int32_t negative = std::max(-a, 0) + std::max(-b, 0);
-          if (top * std::max(positive, negative) > kMax16) return false;
-        }
-      }
-      if (lane[0] > lane_limit || lane[1] > lane_limit) return false;
-    }
-  }
-  return true;
+  return BlockProof(weights, levels).holds(block);
 }
 
 std::size_t block_for(const WeightView& weights, ActivationLevels levels) {
   const std::size_t depth = quads_of(weights.channels);
   if (depth == 0 || weights.taps == 0) return 0;
-  std::size_t tried = 0;  // several parts may round to one size
-  for (std::size_t parts = 1; parts < weights.taps; ++parts) {  // whole taps
+  const BlockProof proof(weights, levels);
+  // Largest first: equal parts of the taps, then equal parts of a tap. Several parts may round to one size.
+  std::size_t tried = 0;
+  const auto holds = [&](std::size_t block) {
+    const bool again = block == tried;
+    tried = block;
+    return !again && proof.holds(block);
+  };
+  for (std::size_t parts = 1; parts < weights.taps; ++parts) {
     const std::size_t block = (weights.taps + parts - 1) / parts * depth;
-    if (block == tried || block == depth) continue;
-    if (block_is_exact(weights, levels, block)) return block;
-    tried = block;
+    if (holds(block)) return block;
   }
-  for (std::size_t parts = 1; parts <= depth; ++parts) {  // parts of a tap
+  for (std::size_t parts = 1; parts <= depth; ++parts) {
     const std::size_t block = (depth + parts - 1) / parts;
-    if (block == tried) continue;
-    if (block_is_exact(weights, levels, block)) return block;
-    tried = block;
+    if (holds(block)) return block;
   }
   return 0;
 }

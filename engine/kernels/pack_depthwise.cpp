@@ -24,7 +24,8 @@ std::size_t block_width(const DepthwiseKernel& kernel, std::size_t left) {
 }
 
 /// Where channel c of a block lies among its channels. Unpacks work on 16 bytes at a time, so a vector of L such lanes
-/// gives accumulator r the channels 16 L + 4 r .. + 3 of every lane; pairs have two accumulators on lanes of 8 channels.
+/// gives accumulator r the channels 16 L + 4 r .. + 3 of every lane; pairs have two accumulators on lanes of 8
+/// channels.
 std::size_t place(Packer packer, std::size_t width, std::size_t c) {
   if (packer == Packer::tap_quads) return c % 16 / 4 * (width / 4) + c / 16 * 4 + c % 4;
   if (packer == Packer::tap_pairs) return c % 8 / 4 * 8 + c / 8 * 4 + c % 4;

@@ -48,8 +48,10 @@ constexpr ElementwiseKernels elementwise_of(Isa wanted) {
 
 constexpr ElementwiseKernels kElementwiseKernels[] = {
     elementwise_of(Isa::scalar),
+#if defined(__x86_64__)
     elementwise_of(Isa::avx2),
     elementwise_of(Isa::avx512vnni),
+#endif
 };
 
 /// With fewer quads than this per block, widening costs more than the 16-bit sums save.

@@ -1,32 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 # The kernel files and the flags of each; included by engine/CMakeLists.txt, paths relative to engine/.
-# Nothing is compiled for the machine that builds: a file may use exactly the instruction set in its name.
+# Nothing is compiled for the machine that builds: a file may use exactly the instruction set that it is named after.
+set(kernel_flags_common -O3 -ffp-contract=off)
+set(kernel_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(kernel_flags_avx512vnni -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni ${kernel_flags_avx2})
+
 set(FEWBINS_KERNEL_SOURCES
     kernels/registry.cpp
     kernels/pack.cpp
     kernels/pack_depthwise.cpp
-    kernels/f32/avx2.cpp
-    kernels/f32/avx512vnni.cpp
     kernels/f32/scalar.cpp
-    kernels/dot32/avx2.cpp
-    kernels/dot32/avx512vnni.cpp
     kernels/dot32/scalar.cpp
-    kernels/dot16/avx2.cpp
     kernels/dot16/scalar.cpp
-    kernels/depthwise_f32/avx2.cpp
-    kernels/depthwise_f32/avx512vnni.cpp
     kernels/depthwise_f32/scalar.cpp
-    kernels/depthwise_dot32/avx2.cpp
-    kernels/depthwise_dot32/avx512vnni.cpp
     kernels/depthwise_dot32/scalar.cpp
-    kernels/elementwise/avx2.cpp
-    kernels/elementwise/avx512vnni.cpp
     kernels/elementwise/scalar.cpp)
-
-set(kernel_flags_common -O3 -ffp-contract=off)
-set(kernel_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
-set(kernel_flags_avx512vnni -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni ${kernel_flags_avx2})
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  list(APPEND FEWBINS_KERNEL_SOURCES
+       kernels/f32/avx2.cpp
+       kernels/f32/avx512vnni.cpp
+       kernels/dot32/avx2.cpp
+       kernels/dot32/avx512vnni.cpp
+       kernels/dot16/avx2.cpp
+       kernels/depthwise_f32/avx2.cpp
+       kernels/depthwise_f32/avx512vnni.cpp
+       kernels/depthwise_dot32/avx2.cpp
+       kernels/depthwise_dot32/avx512vnni.cpp
+       kernels/elementwise/avx2.cpp
+       kernels/elementwise/avx512vnni.cpp)
+endif()
 foreach(source IN LISTS FEWBINS_KERNEL_SOURCES)
-  get_filename_component(isa "${source}" NAME_WE)  # a file is named after its instruction set
+  get_filename_component(isa "${source}" NAME_WE)
   set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS "${kernel_flags_common};${kernel_flags_${isa}}")
 endforeach()

@@ -29,7 +29,8 @@ struct GemmTask {
 
 /// out[p * out_stride + c] = sum over taps t of a(p, t)[c] * w[t][c]: u8 x s8 to exact int32, or float.
 struct DepthwiseTask {
-  const void* const* rows;  ///< rows[p * taps + t]: channel 0 of tap t of output pixel p; 64 bytes past the end readable
+  const void* const*
+      rows;  ///< rows[p * taps + t]: channel 0 of tap t of output pixel p; 64 bytes past the end readable
   size_t pixels;
   size_t taps;
   size_t channels;
@@ -42,9 +43,9 @@ struct DepthwiseTask {
 
 /// What all rules share: v = rule(acc), u = clamp(v, clamp_lo, clamp_hi) + out_offset, stored as uint8, then looked up.
 struct StoreU8 {
-  int32_t clamp_lo;    ///< lo' - z
-  int32_t clamp_hi;    ///< hi' - z
-  int32_t out_offset;  ///< z - lo: u = q - lo
+  int32_t clamp_lo;                ///< lo' - z
+  int32_t clamp_hi;                ///< hi' - z
+  int32_t out_offset;              ///< z - lo: u = q - lo
   const uint8_t* table = nullptr;  ///< 256 entries u -> u', or null
 };
 
@@ -68,11 +69,11 @@ struct RequantizeTask {
   // second input, u8 rows; not together with m_neg
   const uint8_t* residual = nullptr;
   size_t residual_stride = 0;
-  int32_t residual_offset = 0;                 ///< lo_r - z_r, so that q_r - z_r = u_r + offset
-  float residual_m = 0.0f;                     ///< float rule
-  const int32_t* residual_fixed_m = nullptr;   ///< fixed rule, per column, at the exponent fixed_e
-  int32_t residual_shift = 0;                  ///< shift rule; needs N - shift <= 31, N - residual_shift <= 54, N <= 62
-  bool residual_negate = false;                ///< shift rule: subtract instead (the others have a sign in m)
+  int32_t residual_offset = 0;                ///< lo_r - z_r, so that q_r - z_r = u_r + offset
+  float residual_m = 0.0f;                    ///< float rule
+  const int32_t* residual_fixed_m = nullptr;  ///< fixed rule, per column, at the exponent fixed_e
+  int32_t residual_shift = 0;                 ///< shift rule; needs N - shift <= 31, N - residual_shift <= 54, N <= 62
+  bool residual_negate = false;               ///< shift rule: subtract instead (the others have a sign in m)
   StoreU8 store;
   uint8_t* out;
   size_t out_stride;  ///< bytes from row to row
@@ -101,8 +102,8 @@ struct FinishFloatTask {
   size_t acc_stride;
   size_t rows;
   size_t cols;
-  const float* bias;              ///< null: nothing
-  const float* slope = nullptr;   ///< per column; null: none
+  const float* bias;             ///< null: nothing
+  const float* slope = nullptr;  ///< per column; null: none
   const float* residual = nullptr;
   size_t residual_stride = 0;
   float clamp_lo;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// clang-format off: one instruction a line
 // Register names of row i, and the list of what is done for rows 0..count-1.
 #define FB_ROWS_1(X) X("0", "1", "r8", "0")
 #define FB_ROWS_2(X) FB_ROWS_1(X) X("2", "3", "r9", "8")
@@ -73,6 +74,7 @@
 #define FB_CLOBBERS                                                                                                  \
   "cc", "memory", "r8", "r9", "r10", "r11", "r12", "r13", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",    \
       "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+// clang-format on
 
 namespace fewbins {
 namespace {

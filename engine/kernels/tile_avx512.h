@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// clang-format off: one instruction a line
 // X(first accumulator, second one, lane register, pointer, offset of the pointer in the table of rows)
 #define FB_ROWS_1(X) X("0", "1", "18", "r8", "0")
 #define FB_ROWS_2(X) FB_ROWS_1(X) X("2", "3", "19", "r9", "8")
@@ -19,26 +20,26 @@
 #define FB_ROWS_7(X) FB_ROWS_6(X) X("12", "13", "18", "r14", "48")
 #define FB_ROWS_8(X) FB_ROWS_7(X) X("14", "15", "19", "r15", "56")
 
-#define FB_STEP_DOT32(acc0, acc1, lanes, row, offset)          \
-  "vpbroadcastd (%%" row ",%[index]),%%zmm" lanes "\n"         \
-  "vpdpbusd %%zmm16,%%zmm" lanes ",%%zmm" acc0 "\n"            \
+#define FB_STEP_DOT32(acc0, acc1, lanes, row, offset)                                                                \
+  "vpbroadcastd (%%" row ",%[index]),%%zmm" lanes "\n"                                                               \
+  "vpdpbusd %%zmm16,%%zmm" lanes ",%%zmm" acc0 "\n"                                                                  \
   "vpdpbusd %%zmm17,%%zmm" lanes ",%%zmm" acc1 "\n"
-#define FB_STEP_F32(acc0, acc1, lanes, row, offset)            \
-  "vbroadcastss (%%" row ",%[index]),%%zmm" lanes "\n"         \
-  "vfmadd231ps %%zmm16,%%zmm" lanes ",%%zmm" acc0 "\n"         \
+#define FB_STEP_F32(acc0, acc1, lanes, row, offset)                                                                  \
+  "vbroadcastss (%%" row ",%[index]),%%zmm" lanes "\n"                                                               \
+  "vfmadd231ps %%zmm16,%%zmm" lanes ",%%zmm" acc0 "\n"                                                               \
   "vfmadd231ps %%zmm17,%%zmm" lanes ",%%zmm" acc1 "\n"
-#define FB_STEP_DOT32_NARROW(acc0, acc1, lanes, row, offset)   \
-  "vpbroadcastd (%%" row ",%[index]),%%zmm" lanes "\n"         \
+#define FB_STEP_DOT32_NARROW(acc0, acc1, lanes, row, offset)                                                         \
+  "vpbroadcastd (%%" row ",%[index]),%%zmm" lanes "\n"                                                               \
   "vpdpbusd %%zmm16,%%zmm" lanes ",%%zmm" acc0 "\n"
-#define FB_STEP_F32_NARROW(acc0, acc1, lanes, row, offset)     \
+#define FB_STEP_F32_NARROW(acc0, acc1, lanes, row, offset)                                                           \
   "vfmadd231ps (%%" row ",%[index])%{1to16%},%%zmm16,%%zmm" acc0 "\n"
 
 #define FB_ROW_POINTER(acc0, acc1, lanes, row, offset) "mov " offset "(%[rows]),%%" row "\nadd %[length],%%" row "\n"
-#define FB_ZERO(acc0, acc1, lanes, row, offset)                        \
-  "vpxord %%zmm" acc0 ",%%zmm" acc0 ",%%zmm" acc0 "\n"                 \
+#define FB_ZERO(acc0, acc1, lanes, row, offset)                                                                      \
+  "vpxord %%zmm" acc0 ",%%zmm" acc0 ",%%zmm" acc0 "\n"                                                               \
   "vpxord %%zmm" acc1 ",%%zmm" acc1 ",%%zmm" acc1 "\n"
-#define FB_STORE(acc0, acc1, lanes, row, offset)                       \
-  "vmovdqa32 %%zmm" acc0 ",16*" offset "(%[rows])\n"                   \
+#define FB_STORE(acc0, acc1, lanes, row, offset)                                                                     \
+  "vmovdqa32 %%zmm" acc0 ",16*" offset "(%[rows])\n"                                                                 \
   "vmovdqa32 %%zmm" acc1 ",16*" offset "+64(%[rows])\n"
 #define FB_STORE_NARROW(acc0, acc1, lanes, row, offset) "vmovdqa32 %%zmm" acc0 ",8*" offset "(%[rows])\n"
 
@@ -46,28 +47,29 @@
 #define FB_PANEL_NARROW "vmovdqa32 (%[panel]),%%zmm16\nadd $64,%[panel]\n"
 
 // A whole tile: for every tap fetch the row pointers, then run along the rows; the index goes from -length to 0.
-#define FB_TILE(name, ROWS, PANEL, STEP, STORE)                                                                       \
-  void name(const GemmTask& task, size_t length, size_t stride) {                                                     \
-    const void* const* rows = task.rows;                                                                              \
-    const void* panel = task.panel;                                                                                   \
-    size_t taps = task.taps;                                                                                          \
-    size_t index;                                                                                                     \
-    __asm__ volatile(ROWS(FB_ZERO)                                                                                    \
-                     "1:\n" ROWS(FB_ROW_POINTER)                                                                      \
-                     "mov %[length],%[index]\n"                                                                       \
-                     "neg %[index]\n"                                                                                 \
-                     ".p2align 4\n"                                                                                   \
-                     "2:\n" PANEL ROWS(STEP)                                                                          \
-                     "add $4,%[index]\n"                                                                              \
-                     "jnz 2b\n"                                                                                       \
-                     "add %[stride],%[rows]\n"                                                                        \
-                     "dec %[taps]\n"                                                                                  \
-                     "jnz 1b\n"                                                                                       \
-                     "mov %[tile],%[rows]\n" ROWS(STORE)                                                                    \
-                     "vzeroupper\n"                                                                                   \
-                     : [rows] "+r"(rows), [panel] "+r"(panel), [taps] "+r"(taps), [index] "=&r"(index)                \
-                     : [length] "m"(length), [stride] "m"(stride), [tile] "m"(task.tile)                              \
-                     : "cc", "memory", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2",  \
-                       "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",    \
-                       "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19");                                         \
+#define FB_TILE(name, ROWS, PANEL, STEP, STORE)                                                                      \
+  void name(const GemmTask& task, size_t length, size_t stride) {                                                    \
+    const void* const* rows = task.rows;                                                                             \
+    const void* panel = task.panel;                                                                                  \
+    size_t taps = task.taps;                                                                                         \
+    size_t index;                                                                                                    \
+    __asm__ volatile(ROWS(FB_ZERO)                                                                                   \
+                     "1:\n" ROWS(FB_ROW_POINTER)                                                                     \
+                     "mov %[length],%[index]\n"                                                                      \
+                     "neg %[index]\n"                                                                                \
+                     ".p2align 4\n"                                                                                  \
+                     "2:\n" PANEL ROWS(STEP)                                                                         \
+                     "add $4,%[index]\n"                                                                             \
+                     "jnz 2b\n"                                                                                      \
+                     "add %[stride],%[rows]\n"                                                                       \
+                     "dec %[taps]\n"                                                                                 \
+                     "jnz 1b\n"                                                                                      \
+                     "mov %[tile],%[rows]\n" ROWS(STORE)                                                             \
+                     "vzeroupper\n"                                                                                  \
+                     : [rows] "+r"(rows), [panel] "+r"(panel), [taps] "+r"(taps), [index] "=&r"(index)               \
+                     : [length] "m"(length), [stride] "m"(stride), [tile] "m"(task.tile)                             \
+                     : "cc", "memory", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", \
+                       "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",   \
+                       "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19");                                        \
   }
+// clang-format on

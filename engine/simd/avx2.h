@@ -86,9 +86,7 @@ inline Float to_float(Int x) { return {_mm256_cvtepi32_ps(x.v)}; }
 inline Int round_to_int(Float x) { return {_mm256_cvtps_epi32(x.v)}; }
 inline Float zero_nan(Float x) { return {_mm256_and_ps(x.v, _mm256_cmp_ps(x.v, x.v, _CMP_ORD_Q))}; }
 /// Lanes of a where x < 0, else of b.
-inline Float where_negative(Int x, Float a, Float b) {
-  return {_mm256_blendv_ps(b.v, a.v, _mm256_castsi256_ps(x.v))};
-}
+inline Float where_negative(Int x, Float a, Float b) { return {_mm256_blendv_ps(b.v, a.v, _mm256_castsi256_ps(x.v))}; }
 inline Int where_negative(Int x, Int a, Int b) {
   return {_mm256_castps_si256(
       _mm256_blendv_ps(_mm256_castsi256_ps(b.v), _mm256_castsi256_ps(a.v), _mm256_castsi256_ps(x.v)))};

@@ -98,9 +98,7 @@ inline Wide round_shift(Wide x, Int e) {
   const __m512i low = _mm512_set1_epi64(0xffffffff);
   return {round_shift(x.even, _mm512_and_si512(e.v, low)), round_shift(x.odd, _mm512_srli_epi64(e.v, 32))};
 }
-inline __m512i clamp64(__m512i x, __m512i lo, __m512i hi) {
-  return _mm512_min_epi64(_mm512_max_epi64(x, lo), hi);
-}
+inline __m512i clamp64(__m512i x, __m512i lo, __m512i hi) { return _mm512_min_epi64(_mm512_max_epi64(x, lo), hi); }
 inline Int clamp(Wide x, int32_t lo, int32_t hi) {
   const __m512i low = _mm512_set1_epi64(lo);
   const __m512i high = _mm512_set1_epi64(hi);

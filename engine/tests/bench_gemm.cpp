@@ -29,12 +29,13 @@ struct Case {
   int weight_magnitude;
 };
 
-constexpr Case kCases[] = {{"8bit", {-128, 127}, 127}, {"255x65", {-127, 127}, 32}, {"255x33", {-127, 127}, 16},
-                           {"64x29", {-32, 31}, 14},   {"23x23", {-11, 11}, 11}};
+constexpr Case kCases[] = {{"8bit", {-128, 127}, 127},
+                           {"255x65", {-127, 127}, 32},
+                           {"255x33", {-127, 127}, 16},
+                           {"64x29", {-32, 31}, 14},
+                           {"23x23", {-11, 11}, 11}};
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// GMAC/s, the best of many short runs: other work on the machine only makes a run slower.
 double measure(const GemmKernel& kernel, std::size_t block, const AlignedBytes& packed, const AlignedBytes& input) {
@@ -55,7 +56,8 @@ double measure(const GemmKernel& kernel, std::size_t block, const AlignedBytes& 
     for (std::size_t n = 0; n < kN; n += kernel.nr) {
       for (std::size_t i = 0; i < tiles; ++i) {
         kernel.run({rows.data() + i * kTaps * kernel.mr, kTaps, fewbins::depth_of(kernel, kChannels),
-                    packed.data() + n / kernel.nr * panel, tile.data(), block, std::min(kernel.mr, kM - i * kernel.mr)});
+                    packed.data() + n / kernel.nr * panel, tile.data(), block,
+                    std::min(kernel.mr, kM - i * kernel.mr)});
       }
     }
     best = std::min(best, seconds() - start);

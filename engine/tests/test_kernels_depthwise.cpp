@@ -10,7 +10,8 @@ namespace {
 using testing::Coverage;
 using testing::Random;
 
-constexpr std::size_t kChannels[] = {1, 3, 8, 15, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65, 80, 96, 112, 127, 130, 144, 200};
+constexpr std::size_t kChannels[] = {1,  3,  8,  15, 16, 17, 24,  31,  32,  33,  40,
+                                     48, 63, 64, 65, 80, 96, 112, 127, 130, 144, 200};
 constexpr std::size_t kTaps[] = {1, 2, 3, 4, 5, 9, 25};
 
 /// Pixels of a random image whose taps point anywhere into it, as strides, dilation and padding make them.
@@ -59,8 +60,9 @@ BOOST_AUTO_TEST_CASE(every_integer_kernel_gives_the_exact_sum) {
               for (std::size_t t = 0; t < taps && c < channels; ++t) {
                 want += static_cast<const std::uint8_t*>(image.rows[p * taps + t])[c] * w[c * taps + t];
               }
-              BOOST_REQUIRE_MESSAGE(out[p * stride + c] == want, kernel.name << " channels=" << channels << " taps=" << taps
-                                                                            << " pixel " << p << " channel " << c);
+              BOOST_REQUIRE_MESSAGE(out[p * stride + c] == want, kernel.name << " channels=" << channels
+                                                                             << " taps=" << taps << " pixel " << p
+                                                                             << " channel " << c);
             }
           }
         }

@@ -41,17 +41,16 @@ Int128 floor_shift(Int128 x, int e) { return x >> e; }
 /// An output tensor's levels, narrowed as a fused activation narrows them.
 struct Output {
   std::int32_t lo, hi, z, low, high;  // low = lo', high = hi'
-  [[nodiscard]] StoreU8 store(const std::uint8_t* table = nullptr) const {
-    return {low - z, high - z, z - lo, table};
-  }
+  [[nodiscard]] StoreU8 store(const std::uint8_t* table = nullptr) const { return {low - z, high - z, z - lo, table}; }
   [[nodiscard]] std::uint8_t level(Int128 q) const {
     return static_cast<std::uint8_t>(clamped<Int128>(q, low, high) - lo);
   }
 };
 
 constexpr Output kOutputs[] = {
-    {-128, 127, 0, -128, 127}, {-128, 127, -128, -128, 127}, {-128, 127, 127, -128, 127}, {-128, 127, 5, 5, 90},
-    {-11, 11, -11, -11, 11},   {0, 15, 3, 3, 15},            {-32, 31, 7, -20, 5},
+    {-128, 127, 0, -128, 127}, {-128, 127, -128, -128, 127}, {-128, 127, 127, -128, 127},
+    {-128, 127, 5, 5, 90},     {-11, 11, -11, -11, 11},      {0, 15, 3, 3, 15},
+    {-32, 31, 7, -20, 5},
 };
 
 /// A tile with everything that can happen in it.
@@ -64,8 +63,16 @@ struct Tile {
   float residual_m;
 
   Tile(std::size_t rows_, std::size_t cols_, Random& random)
-      : rows(rows_), cols(cols_), stride(cols_ + 5), out_stride(cols_ + 3), acc(rows_ * stride), bias(cols_), m(cols_),
-        m_neg(cols_), residual(rows_ * (cols_ + 2)), residual_offset(-random.integer(0, 255)),
+      : rows(rows_),
+        cols(cols_),
+        stride(cols_ + 5),
+        out_stride(cols_ + 3),
+        acc(rows_ * stride),
+        bias(cols_),
+        m(cols_),
+        m_neg(cols_),
+        residual(rows_ * (cols_ + 2)),
+        residual_offset(-random.integer(0, 255)),
         residual_m(random.integer(0, 1) == 0 ? 0.5f : random.real(-2.0f, 2.0f)) {
     constexpr std::int32_t kEdges[] = {0, 1, -1, 5, -5, kMin, kMax, kMin + 1, 1 << 24, (1 << 24) + 1, -(1 << 30)};
     for (auto& x : acc) {
@@ -74,7 +81,8 @@ struct Tile {
     }
     for (auto& x : bias) x = random.integer(0, 3) == 0 ? random.word() : random.integer(-100, 100);
     // Powers of two give many ties.
-    for (auto& x : m) x = random.integer(0, 2) == 0 ? 0.25f : random.integer(0, 5) == 0 ? 3e8f : random.real(0.0f, 0.2f);
+    for (auto& x : m)
+      x = random.integer(0, 2) == 0 ? 0.25f : random.integer(0, 5) == 0 ? 3e8f : random.real(0.0f, 0.2f);
     for (auto& x : m_neg) x = random.integer(0, 1) == 0 ? -0.5f : random.real(-0.1f, 0.1f);
     for (auto& x : residual) x = static_cast<std::uint8_t>(random.integer(0, 255));
   }
@@ -108,8 +116,8 @@ constexpr std::size_t kColumns[] = {1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 4
 
 /// Runs an operation that fills a tile of bytes and compares it with want(i, j); bytes between rows must stay.
 template <class Want>
-void check_bytes(const char* what, const ElementwiseKernels& set, void (*run)(const RequantizeTask&), RequantizeTask task,
-                 Want want) {
+void check_bytes(const char* what, const ElementwiseKernels& set, void (*run)(const RequantizeTask&),
+                 RequantizeTask task, Want want) {
   std::vector<std::uint8_t> out(task.rows * task.out_stride, 0xa5);
   task.out = out.data();
   run(task);
@@ -236,7 +244,8 @@ BOOST_AUTO_TEST_CASE(requantize_shift_is_the_64_bit_formula_for_every_shift) {
         const std::int32_t residual_shift = random.integer(-20, 25);
         const bool negate = random.integer(0, 1) == 1;
         const std::int32_t least = std::max(residual_shift, 1) - 31;
-        for (auto& n : shift) n = random.integer(std::max(least, residual_shift - 31), std::min(40, residual_shift + 54));
+        for (auto& n : shift)
+          n = random.integer(std::max(least, residual_shift - 31), std::min(40, residual_shift + 54));
         task = tile.task(output.store(), true, true);
         task.shift = shift.data();
         task.residual_shift = residual_shift;
@@ -260,7 +269,8 @@ BOOST_AUTO_TEST_CASE(tiles_become_floats_with_one_rounding_per_operation) {
     const Tile tile(3, cols, random);
     std::vector<float> residual(3 * (cols + 2)), sums(3 * tile.stride), bias(cols);
     for (float& x : residual) x = random.integer(0, 20) == 0 ? nan : random.real(-10, 10);
-    for (float& x : sums) x = random.integer(0, 20) == 0 ? nan : random.integer(0, 9) == 0 ? -0.0f : random.real(-10, 10);
+    for (float& x : sums)
+      x = random.integer(0, 20) == 0 ? nan : random.integer(0, 9) == 0 ? -0.0f : random.real(-10, 10);
     for (float& x : bias) x = random.real(-1, 1);
     const float ends[][2] = {{-kInfinity, kInfinity}, {0.0f, kInfinity}, {0.0f, 6.0f}};
     for (const ElementwiseKernels* set : runnable()) {
@@ -280,10 +290,11 @@ BOOST_AUTO_TEST_CASE(tiles_become_floats_with_one_rounding_per_operation) {
                 if (want > hi) want = hi;
               }
               const float got = out[i * tile.out_stride + j];
-              const bool same = std::isnan(want) ? std::isnan(got)
-                                                 : std::bit_cast<std::uint32_t>(want) == std::bit_cast<std::uint32_t>(got);
-              BOOST_REQUIRE_MESSAGE(same, what << " on " << isa_name(set->isa) << " cols=" << cols << " at " << j << ": "
-                                               << got << ", want " << want);
+              const bool same = std::isnan(want)
+                                    ? std::isnan(got)
+                                    : std::bit_cast<std::uint32_t>(want) == std::bit_cast<std::uint32_t>(got);
+              BOOST_REQUIRE_MESSAGE(same, what << " on " << isa_name(set->isa) << " cols=" << cols << " at " << j
+                                               << ": " << got << ", want " << want);
             }
           }
         };
@@ -345,8 +356,9 @@ BOOST_AUTO_TEST_CASE(quantize_divides_rounds_half_to_even_and_takes_nan_for_zero
         std::vector<float> x(count);
         for (std::size_t i = 0; i < count; ++i) {
           const int kind = random.integer(0, 3);
-          x[i] = kind == 0 ? edges[random.integer(0, 11)]
-                           : (static_cast<float>(random.integer(-300, 300)) + (kind == 1 ? 0.5f : random.real(0, 1))) * scale;
+          x[i] = kind == 0
+                     ? edges[random.integer(0, 11)]
+                     : (static_cast<float>(random.integer(-300, 300)) + (kind == 1 ? 0.5f : random.real(0, 1))) * scale;
         }
         std::vector<std::uint8_t> want(count);
         for (std::size_t i = 0; i < count; ++i) {
@@ -357,7 +369,8 @@ BOOST_AUTO_TEST_CASE(quantize_divides_rounds_half_to_even_and_takes_nan_for_zero
           set->quantize({x.data(), count, scale, o.z, o.lo, o.hi, out.data()});
           BOOST_CHECK_EQUAL(out[count], 0xa5);
           out.pop_back();
-          BOOST_CHECK_MESSAGE(out == want, "quantize on " << isa_name(set->isa) << " count=" << count << " scale=" << scale);
+          BOOST_CHECK_MESSAGE(out == want,
+                              "quantize on " << isa_name(set->isa) << " count=" << count << " scale=" << scale);
         }
       }
     }

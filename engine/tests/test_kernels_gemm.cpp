@@ -22,7 +22,8 @@ struct Shape {
 /// Shapes around the edges of a kernel's tile and steps.
 std::vector<Shape> shapes_of(const GemmKernel& kernel) {
   std::vector<Shape> shapes;
-  for (std::size_t channels = 1; channels <= 4 * kernel.ks + 1; ++channels) shapes.push_back({kernel.mr, 3, 1, channels});
+  for (std::size_t channels = 1; channels <= 4 * kernel.ks + 1; ++channels)
+    shapes.push_back({kernel.mr, 3, 1, channels});
   for (std::size_t channels : {31u, 32u, 33u, 64u, 100u, 1031u}) shapes.push_back({kernel.mr, kernel.nr, 2, channels});
   for (std::size_t m = 1; m <= kernel.mr; ++m) shapes.push_back({m, kernel.nr + 1, 3, 21});
   for (std::size_t n = 1; n <= 2 * kernel.nr + 1; ++n) shapes.push_back({1, n, 1, 9});
@@ -92,8 +93,8 @@ void check_integer(const GemmKernel& kernel, const Shape& shape, const Levels& l
         const auto got = static_cast<std::int32_t>(raw + bias);
         if (got != want) {
           BOOST_ERROR(kernel.name << " m=" << shape.m << " n=" << shape.n << " taps=" << shape.taps
-                                  << " channels=" << shape.channels << " block=" << block << " levels=" << lo << ".." << hi
-                                  << "x" << levels.weight_magnitude << " row " << i << " column " << n << ": got "
+                                  << " channels=" << shape.channels << " block=" << block << " levels=" << lo << ".."
+                                  << hi << "x" << levels.weight_magnitude << " row " << i << " column " << n << ": got "
                                   << got << ", want " << want);
           return;
         }

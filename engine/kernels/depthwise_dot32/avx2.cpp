@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Depthwise u8 x s8 on AVX2, exact: two taps of 16 channels are widened to 16 bits and interleaved, so that vpmaddwd adds
-// the products of both taps of a channel. Per pair of taps and 16 channels (32 MACs): 2 vpmovzxbw, 2 unpacks, 2 vpmaddwd,
-// 2 vpaddd; bound by four shuffles in two ports. See README.md for the order of channels inside the unpacks.
+// Depthwise u8 x s8 on AVX2, exact: two taps of 16 channels are widened to 16 bits and interleaved, so that vpmaddwd
+// adds the products of both taps of a channel. Per pair of taps and 16 channels (32 MACs): 2 vpmovzxbw, 2 unpacks, 2
+// vpmaddwd, 2 vpaddd; bound by four shuffles in two ports. See README.md for the order of channels inside the unpacks.
 #include <immintrin.h>
 
 #include "kernels/tasks.h"
@@ -21,8 +21,8 @@ inline void add_pair(__m256i& low, __m256i& high, __m256i a, __m256i b, const __
   high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_load_si256(w + 1)));
 }
 
-/// The 16 channels from `c` on, `count` of them stored, of all pixels. `w` holds 64 bytes per pair of taps. kTaps is the
-/// number of taps where it is known, so that the loop over them is unrolled, or 0.
+/// The 16 channels from `c` on, `count` of them stored, of all pixels. `w` holds 64 bytes per pair of taps. kTaps is
+/// the number of taps where it is known, so that the loop over them is unrolled, or 0.
 template <size_t kTaps>
 void sum_channels(const DepthwiseTask& task, const __m256i* w, size_t c, size_t count) {
   const size_t taps = kTaps != 0 ? kTaps : task.taps;

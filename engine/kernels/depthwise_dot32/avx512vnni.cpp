@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Depthwise u8 x s8 on AVX-512 VNNI, exact: four taps of 64 channels are interleaved byte by byte, so that vpdpbusd adds
-// four taps of a channel. Per four taps and 64 channels (256 MACs): 4 loads, 8 unpacks, 4 vpdpbusd; bound by the unpacks
-// in two ports. What is left below 64 channels goes in vectors of 16 or 32. See README.md for the order of channels.
-// GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake (its bug 105593).
+// Depthwise u8 x s8 on AVX-512 VNNI, exact: four taps of 64 channels are interleaved byte by byte, so that vpdpbusd
+// adds four taps of a channel. Per four taps and 64 channels (256 MACs): 4 loads, 8 unpacks, 4 vpdpbusd; bound by the
+// unpacks in two ports. What is left below 64 channels goes in vectors of 16 or 32. See README.md for the order of
+// channels. GCC 12 takes the deliberately undefined operands inside its own intrinsics for a mistake (its bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -95,7 +95,8 @@ struct Block16 {
 
 /// Adds the products of the four taps from t on. Taps past the end have weight 0 and repeat the first.
 template <class Block>
-inline void add_quad(typename Block::Vector* sums, const void* const* rows, size_t t, size_t taps, size_t c, const char* w) {
+inline void add_quad(typename Block::Vector* sums, const void* const* rows, size_t t, size_t taps, size_t c,
+                     const char* w) {
   using Vector = typename Block::Vector;
   Vector a[4];
   for (size_t i = 0; i < 4; ++i) a[i] = Block::load(static_cast<const uint8_t*>(rows[t + i < taps ? t + i : t]) + c);

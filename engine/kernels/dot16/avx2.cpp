@@ -8,6 +8,7 @@
 namespace fewbins {
 namespace {
 
+// clang-format off: one instruction a line
 // One block: accumulators start at the panel's lane starts, run over the taps, are widened and join the tile.
 #define BLOCK(count)                                                                                                \
   void block##count(const TileRun& run, const char*& panel, int32_t* tile, bool first) {                            \
@@ -27,6 +28,7 @@ namespace {
         : FB_CLOBBERS);                                                                                             \
     panel = at;                                                                                                     \
   }
+// clang-format on
 BLOCK(1)
 BLOCK(2)
 BLOCK(3)
@@ -37,7 +39,8 @@ BLOCK(6)
 using BlockFn = void (*)(const TileRun&, const char*&, int32_t*, bool);
 constexpr BlockFn kBlocks[] = {block1, block2, block3, block4, block5, block6};
 
-template <size_t kMr>
+constexpr size_t kMr = 6;
+
 void run_tile(const GemmTask& task) {
   const BlockFn block = kBlocks[(task.m != 0 ? task.m : kMr) - 1];
   const char* panel = static_cast<const char*>(task.panel);
@@ -61,13 +64,8 @@ void run_tile(const GemmTask& task) {
 
 }  // namespace
 
-void dot16_4x16k4__avx2(const GemmTask& task) {
-  run_tile<4>(task);
-  leave_ymm();
-}
-
 void dot16_6x16k4__avx2(const GemmTask& task) {
-  run_tile<6>(task);
+  run_tile(task);
   leave_ymm();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums in 16-bit lanes that start at lo * sum(w) and are widened once per block, exactly as the fast rows do it: pairs
-// saturate as pmaddubsw saturates them and lanes wrap as paddw wraps them, so a wrong proof shows here too. See README.md.
+// saturate as pmaddubsw saturates them and lanes wrap as paddw wraps them, so a wrong proof shows here too. See
+// README.md.
 #include "kernels/tasks.h"
 
 namespace fewbins {

@@ -11,6 +11,7 @@
 namespace fewbins {
 namespace {
 
+// clang-format off: one instruction a line
 // One chunk: the tile's sums go on from where the chunk before left them.
 #define TILE(count)                                                                                                 \
   void tile##count(const TileRun& run, const char*& panel, int32_t* tile, bool first) {                             \
@@ -28,6 +29,7 @@ namespace {
                      : FB_CLOBBERS);                                                                                \
     panel = at;                                                                                                     \
   }
+// clang-format on
 TILE(1)
 TILE(2)
 TILE(3)

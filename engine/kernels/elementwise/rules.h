@@ -70,8 +70,8 @@ namespace {
 [[maybe_unused]] inline int64_t shift_rule_two(int32_t acc, int32_t n, int32_t r, int32_t n_r) {
   int32_t most = n > n_r ? n : n_r;
   if (most < 1) most = 1;
-  const int64_t sum = static_cast<int64_t>(acc) * (int64_t{1} << (most - n)) +
-                      static_cast<int64_t>(r) * (int64_t{1} << (most - n_r));
+  const int64_t sum =
+      static_cast<int64_t>(acc) * (int64_t{1} << (most - n)) + static_cast<int64_t>(r) * (int64_t{1} << (most - n_r));
   return (sum + (int64_t{1} << (most - 1))) >> most;
 }
 

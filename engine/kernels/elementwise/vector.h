@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every elementwise operation in vectors, written once. A file per instruction set includes one header of simd/, defines
-// FB_NAME(op) as the name of its row in kernels.inc, and then includes this. Results are bit-equal to scalar.cpp.
+// Every elementwise operation in vectors, written once. A file per instruction set includes one header of simd/,
+// defines FB_NAME(op) as the name of its row in kernels.inc, and then includes this. Results are bit-equal to
+// scalar.cpp.
 //
 // A tile is walked in pairs of vectors (16 or 32 columns: a tile of that set's GEMM kernels), all rows of a pair before
 // the next pair, so that a column's constants are loaded once; what is left goes by single, partly filled vectors.
@@ -57,9 +58,7 @@ struct Closing {
       : lo(simd::set(static_cast<float>(store.clamp_lo))),
         hi(simd::set(static_cast<float>(store.clamp_hi))),
         offset(simd::set(store.out_offset)) {}
-  [[nodiscard]] Int operator()(Float v) const {
-    return simd::round_to_int(simd::min(simd::max(v, lo), hi)) + offset;
-  }
+  [[nodiscard]] Int operator()(Float v) const { return simd::round_to_int(simd::min(simd::max(v, lo), hi)) + offset; }
 };
 
 template <bool kWhole, class Value>
@@ -277,9 +276,8 @@ void quantize_run(const float* x, size_t count, float scale, int32_t z, int32_t 
   const Closing close(store);
   const Float divisor = simd::set(scale);
   for_columns(count, [&]<bool kWhole>(size_t j, size_t n) {
-    put_u8<kWhole>(out + j, n, [&](size_t k) {
-      return close(simd::zero_nan(take<kWhole>(x + j + k * kLanes, n) / divisor));
-    });
+    put_u8<kWhole>(out + j, n,
+                   [&](size_t k) { return close(simd::zero_nan(take<kWhole>(x + j + k * kLanes, n) / divisor)); });
   });
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // float32 on AVX2 and FMA. Per step (1 depth x 16 columns x 1 row = 16 MACs): 1 broadcast load, 2 vfmadd231ps; bound by
-// the two multiply-adds per cycle. The only place besides its AVX-512 twin where products are not rounded by themselves.
+// the two multiply-adds per cycle. The only place besides its AVX-512 twin where products are not rounded by
+// themselves.
 #include "kernels/tasks.h"
 #include "kernels/tile_avx2.h"
 
 namespace fewbins {
 namespace {
 
+// clang-format off: one instruction a line
 #define TILE(count)                                                                                                \
   void tile##count(const TileRun& run, const void* panel, float* tile) {                                           \
     const void* const* rows = run.rows;                                                                            \
@@ -19,6 +21,7 @@ namespace {
                      : [end] "m"(end), [begin] "m"(begin), [stride] "m"(run.stride), [tile] "r"(tile)              \
                      : FB_CLOBBERS);                                                                               \
   }
+// clang-format on
 TILE(1)
 TILE(2)
 TILE(3)
