@@ -75,6 +75,7 @@ const void* decode(const Declared& declared, std::string_view name, const Json& 
            declared.dims.text(), " but stored as ", stored.dtype, " ", stored.dims.text());
     return place_raw(stored.bytes, dtype_bytes(declared.type->dtype), model);
   }
+  if (encoding.string() != "nibbles" && encoding.string() != "rans") encoding.fail_type("'raw', 'nibbles' or 'rans'");
   if (dtype_bytes(declared.type->dtype) != 1 || stored.dtype != "U8")
     fail(ErrorCode::model_file, "constant '", name, "': encoding '", encoding.string(), "' needs elements of one byte");
   if (encoding.string() == "nibbles") {
@@ -87,7 +88,6 @@ const void* decode(const Declared& declared, std::string_view name, const Json& 
     model.owners.push_back(buffer);
     return buffer->data();
   }
-  if (encoding.string() != "rans") encoding.fail_type("'raw', 'nibbles' or 'rans'");
   const auto buffer = std::make_shared<AlignedBytes>(declared.bytes);
   try {
     rans_decode(stored.bytes, {buffer->data(), declared.bytes});

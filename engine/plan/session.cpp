@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/float_mode.h"
 #include "base/fork.h"
+#include "kernels/kernels.h"
 #include "ops/layout.h"
 #include "plan/pixels.h"
 
@@ -32,6 +33,8 @@ ProgramOptions program_options(const SessionOptions& options) {
   std::string kernel = options.kernel;
   if (kernel.empty())
     if (const char* text = std::getenv("FEWBINS_KERNEL")) kernel = text;
+  if (!kernel.empty() && find_kernel(kernel) == nullptr)
+    fail(ErrorCode::invalid_argument, "kernel '", kernel, "' is unknown; `fewbins doctor` lists the kernels");
   return {choose_isa(options.isa), std::move(kernel)};
 }
 
