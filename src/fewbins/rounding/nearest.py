@@ -23,6 +23,7 @@ OUTLIERS = 1e-4
 
 _CHUNK = 1 << 20  # elements in work at once
 _SEARCH_LIMIT = 1 << 18  # elements that a search for one scale looks at
+_MIN_SCALE = 2.0**-126  # the smallest normal float32
 
 
 def round_rows(rows: F32, scale: F32, levels: Levels, zero_point: int = 0) -> I8:
@@ -76,7 +77,8 @@ def asymmetric_scales(
 ) -> tuple[F32, int]:
     """Scales and the one zero point of weights that have one (`u4`, `wN:asym`); see `symmetric_scales`.
 
-    The zero point is tried on both sides of what the range asks for, and the least error wins.
+    Zero points on both sides of what the range asks for are tried too; the least error wins, and the nearest among
+    equals. As there, the scale is 0 where all of its weights are 0.
 
     >>> scale, zero_point = asymmetric_scales(np.float32([[-1.0, 2.0]]), Levels.u4(), per_channel=False)
     >>> zero_point
@@ -86,35 +88,37 @@ def asymmetric_scales(
     full = rows if per_channel else rows.reshape(1, -1)
     low = np.minimum(full.min(axis=1, initial=0.0), 0.0).astype(np.float64)
     high = np.maximum(full.max(axis=1, initial=0.0), 0.0).astype(np.float64)
+    dead = low == high  # both are 0
     start, zero = asymmetric_scale(low, high, levels, po2=po2, name="weights")
     if observer != "mse":
+        start = np.where(dead, np.float32(0), start)
         return (start if per_channel else start.reshape(())), zero
     best: tuple[float, F32, int] | None = None
-    for z in range(max(zero - 2, levels.lo), min(zero + 2, levels.hi) + 1):
+    near = range(max(zero - 2, levels.lo), min(zero + 2, levels.hi) + 1)
+    for z in sorted(near, key=lambda z: abs(z - zero)):
         below = -low / max(z - levels.lo, 1) if z > levels.lo else np.zeros_like(low)
         above = high / max(levels.hi - z, 1) if z < levels.hi else np.zeros_like(high)
-        largest = np.maximum(np.maximum(below, above), 2.0**-126)
-        scale = _search(work, largest, levels.lo - z, levels.hi - z, po2)
+        scale = _search(work, np.maximum(below, above), levels.lo - z, levels.hi - z, po2)
         error = float(_errors(work, scale, levels.lo - z, levels.hi - z).sum())
         if best is None or error < best[0]:
-            best = (error, scale.astype(np.float32), z)
+            best = (error, np.where(dead, 0.0, scale).astype(np.float32), z)
     assert best is not None  # the range above is never empty: the zero point is one of the levels
     return (best[1] if per_channel else best[1].reshape(())), best[2]
 
 
 def _search(rows: F32, largest: F64, lo: int, hi: int, po2: bool) -> F64:
     """The scale of least squared error for each row, at most `largest`: a coarse walk down, then two finer ones."""
-    usable = np.maximum(largest, 2.0**-126)
+    usable = np.maximum(largest, _MIN_SCALE)
     if po2:
         top = power_of_two(usable, round_up=True)
-        return _best(rows, lo, hi, [top * 2.0**-k for k in range(5)])
+        return _best(rows, lo, hi, [np.maximum(top * 2.0**-k, _MIN_SCALE) for k in range(5)])
     bins = hi - lo + 1
     factors = np.geomspace(0.1, 1.0, 24) if bins < 128 else np.geomspace(0.4, 1.0, 12)
     ratio = factors[1] / factors[0]
-    scale = _best(rows, lo, hi, [usable * f for f in factors])
+    scale = _best(rows, lo, hi, [np.maximum(usable * f, _MIN_SCALE) for f in factors])
     for _ in range(2):
         near = np.geomspace(1.0 / ratio, ratio, 9)[1:-1]
-        scale = _best(rows, lo, hi, [np.minimum(scale * f, usable) for f in near])
+        scale = _best(rows, lo, hi, [np.clip(scale * f, _MIN_SCALE, usable) for f in near])
         ratio = ratio**0.25
     return scale
 
