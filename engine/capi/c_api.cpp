@@ -117,7 +117,7 @@ fewbins::InputView view_of(const fewbins_input& input, size_t index) {
     fail(ErrorCode::invalid_argument, "input ", index, " has dtype ", static_cast<int>(input.dtype),
          "; it must be FEWBINS_FLOAT32 or FEWBINS_UINT8");
   const size_t need = static_cast<size_t>(view.dims.count()) * (view.pixels ? 1 : sizeof(float));
-  if (input.bytes != need || input.data == nullptr)
+  if (input.bytes != need || (input.data == nullptr && need != 0))
     fail(ErrorCode::invalid_argument, "input ", index, " has ", input.data == nullptr ? 0 : input.bytes,
          " bytes; its shape ", view.dims.text(), " needs ", need);
   if (view.pixels) {
@@ -234,7 +234,7 @@ fewbins_status fewbins_run(fewbins_session* session, const fewbins_input* inputs
     for (size_t i = 0; i < out.size(); ++i) {
       const fewbins_output one = entry(outputs, i, "fewbins_output");
       const size_t need = static_cast<size_t>(out[i].count()) * sizeof(float);
-      if (one.data == nullptr || one.bytes != need)
+      if ((one.data == nullptr && need != 0) || one.bytes != need)
         fail(ErrorCode::invalid_argument, "output ", i, " has room for ", one.data == nullptr ? 0 : one.bytes,
              " bytes; its shape ", out[i].text(), " needs ", need);
       pointers.push_back(static_cast<float*>(one.data));

@@ -122,6 +122,10 @@ void dump(Session& session, const std::vector<InputView>& inputs, const std::str
 }
 
 void print_output(const Model& model, const std::string& name, const Dims& dims, const std::vector<float>& data) {
+  if (data.empty()) {
+    std::printf("%s %s\n", name.c_str(), dims.text().c_str());
+    return;
+  }
   const auto [least, most] = std::ranges::minmax_element(data);
   std::printf("%s %s: %g .. %g\n", name.c_str(), dims.text().c_str(), static_cast<double>(*least),
               static_cast<double>(*most));

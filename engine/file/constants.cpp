@@ -154,11 +154,15 @@ void read_constants(const Json& constants, const Container& container, Model& mo
   if (rows.size() > kMaxTensors)
     fail(ErrorCode::model_file, "the file has ", rows.size(), " constants; the limit is ", kMaxTensors);
   // All sizes are known and allowed before memory is taken for the first.
+  uint64_t stored_bytes = 0;
+  for (const auto& [name, stored] : container.tensors) stored_bytes += stored.bytes.size();
+  const uint64_t limit = std::min(kMaxDecodedBytes, kFreeDecodedBytes + kDecodedBytesPerByte * stored_bytes);
   uint64_t total = 0;
   for (const auto& [key, value] : rows) {
     total += read_declared(checked_name(key, "the constants"), Json(value, "constant", key)).bytes;
-    if (total > kMaxDecodedBytes)
-      fail(ErrorCode::model_file, "the constants take more than the limit of ", kMaxDecodedBytes, " bytes");
+    if (total > limit)
+      fail(ErrorCode::model_file, "the constants take more than the limit of ", limit, " bytes for ", stored_bytes,
+           " stored ones");
     if (!container.tensors.contains(std::string(key)))
       fail(ErrorCode::model_file, "constant '", std::string_view(key), "' is missing from the file");
   }

@@ -15,7 +15,10 @@ inline constexpr size_t kMaxNameBytes = 1024;
 inline constexpr size_t kMaxLabels = 1U << 20;
 inline constexpr size_t kMaxJsonDepth = 16;
 inline constexpr uint64_t kMaxDecodedBytes = uint64_t{4} << 30;  // all constants of a file
-inline constexpr uint64_t kMaxArenaBytes = uint64_t{16} << 30;   // activations of one run
+// Entropy-coded zeros take next to nothing; beyond this much, what a file decodes to must be in proportion to its size.
+inline constexpr uint64_t kFreeDecodedBytes = uint64_t{256} << 20;
+inline constexpr uint64_t kDecodedBytesPerByte = 256;
+inline constexpr uint64_t kMaxArenaBytes = uint64_t{16} << 30;  // activations of one run
 inline constexpr int kFormatMajor = 1;
 inline constexpr int kNumerics = 1;
 

@@ -130,6 +130,7 @@ std::optional<Requantize> Attrs::requantize() const {
   if (!value.is_object()) fail_node(node_, "requantize is ", show(value), "; it must be an object or null");
   NodeDef inner{.op = node_.op, .name = node_.name, .inputs = {}, .outputs = {}, .params = {}, .attrs = {}};
   inner.attrs = value.get_object();
+  if (inner.attrs.size() > 4) fail_node(node_, "requantize is ", show(value), "; it has a key that is unknown");
   const Attrs attrs(inner);
   Requantize result;
   result.kind = static_cast<Requantize::Kind>(attrs.choice("kind", {"float", "fixed", "shift", "dequantize"}));

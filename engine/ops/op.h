@@ -117,9 +117,7 @@ class Op {
   virtual void run(const RunArgs& args) const = 0;
 };
 
-using OpFactory = std::unique_ptr<Op> (*)(const NodeDef& node, const OpContext& context);
-
-// The factory of an operator; nullptr for an unknown name.
-[[nodiscard]] OpFactory find_op(std::string_view op);
+// The operator of a node. Throws Error(model_file) for an unknown operator and for attributes that are not its own.
+[[nodiscard]] std::unique_ptr<Op> make_op(const NodeDef& node, const OpContext& context);
 
 }  // namespace fewbins

@@ -1,48 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "ops/attrs.h"
 #include "ops/factories.h"
 #include "ops/op.h"
 
 namespace fewbins {
 namespace {
 
+using Factory = std::unique_ptr<Op> (*)(const NodeDef& node, const OpContext& context);
+
 struct Row {
   std::string_view op;
-  OpFactory make;
+  Factory make;
+  std::string_view attributes;  // all of them, always in the file: the fields of the class in src/fewbins/ops/
 };
 
 constexpr std::array kRows = {
-    Row{"AveragePool", make_average_pool},
-    Row{"Binary", make_binary},
-    Row{"Concat", make_concat},
-    Row{"Conv", make_conv},
-    Row{"ConvTranspose", make_conv_transpose},
-    Row{"DepthToSpace", make_depth_to_space},
-    Row{"Dequantize", make_dequantize},
-    Row{"Gemm", make_gemm},
-    Row{"MaxPool", make_max_pool},
-    Row{"PRelu", make_prelu},
-    Row{"Pad", make_pad},
-    Row{"Quantize", make_quantize},
-    Row{"Reduce", make_reduce},
-    Row{"Requantize", make_requantize},
-    Row{"Reshape", make_reshape},
-    Row{"Resize", make_resize},
-    Row{"Slice", make_slice},
-    Row{"Softmax", make_softmax},
-    Row{"SpaceToDepth", make_space_to_depth},
-    Row{"Table", make_table},
-    Row{"Transpose", make_transpose},
-    Row{"Unary", make_unary},
+    Row{"AveragePool", make_average_pool,
+        "kernel strides pads dilations ceil_mode count_include_pad auto_pad requantize"},
+    Row{"Binary", make_binary, "function clamp requantize"},
+    Row{"Concat", make_concat, "axis"},
+    Row{"Conv", make_conv, "kernel strides pads dilations groups auto_pad clamp requantize"},
+    Row{"ConvTranspose", make_conv_transpose, "kernel strides pads dilations groups output_padding clamp requantize"},
+    Row{"DepthToSpace", make_depth_to_space, "block mode"},
+    Row{"Dequantize", make_dequantize, ""},
+    Row{"Gemm", make_gemm, "clamp requantize"},
+    Row{"MaxPool", make_max_pool, "kernel strides pads dilations ceil_mode count_include_pad auto_pad requantize"},
+    Row{"PRelu", make_prelu, ""},
+    Row{"Pad", make_pad, "pads mode value"},
+    Row{"Quantize", make_quantize, ""},
+    Row{"Reduce", make_reduce, "function axes keepdims requantize"},
+    Row{"Requantize", make_requantize, "requantize"},
+    Row{"Reshape", make_reshape, "shape"},
+    Row{"Resize", make_resize, "mode sizes scales coordinates nearest requantize"},
+    Row{"Slice", make_slice, "starts ends axes steps"},
+    Row{"Softmax", make_softmax, "axis"},
+    Row{"SpaceToDepth", make_space_to_depth, "block"},
+    Row{"Table", make_table, ""},
+    Row{"Transpose", make_transpose, "perm"},
+    Row{"Unary", make_unary, "function alpha beta lo hi"},
 };
+
+std::vector<std::string_view> split(std::string_view words) {
+  std::vector<std::string_view> result;
+  while (!words.empty()) {
+    const size_t end = std::min(words.find(' '), words.size());
+    result.push_back(words.substr(0, end));
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return result;
+}
+
+// An attribute that this release does not know would change the result, so it is refused and not ignored.
+void check_attributes(const NodeDef& node, const std::vector<std::string_view>& known) {
+  for (const std::string_view key : known)
+    if (!node.attrs.contains(key)) fail_node(node, "attribute '", key, "' is missing");
+  for (const auto& [key, value] : node.attrs)
+    if (std::ranges::find(known, std::string_view(key)) == known.end())
+      fail_node(node, "attribute '", std::string_view(key), "' is unknown to this release; update fewbins");
+}
 
 }  // namespace
 
-OpFactory find_op(std::string_view op) {
-  const auto row = std::ranges::find(kRows, op, &Row::op);
-  return row == kRows.end() ? nullptr : row->make;
+std::unique_ptr<Op> make_op(const NodeDef& node, const OpContext& context) {
+  const auto row = std::ranges::find(kRows, std::string_view(node.op), &Row::op);
+  if (row == kRows.end())
+    fail(ErrorCode::model_file, "node '", node.name, "': operator '", node.op,
+         "' is unknown to this release; update fewbins");
+  check_attributes(node, split(row->attributes));
+  return row->make(node, context);
 }
 
 }  // namespace fewbins

@@ -62,6 +62,31 @@ void check_input_dims(const Program& program, std::span<const Dims> dims) {
   }
 }
 
+std::optional<std::vector<Dims>> dims_of_empty_batch(const Program& program, std::span<const Dims> inputs) {
+  bool empty = false;
+  std::vector<Dims> one(inputs.begin(), inputs.end());
+  std::vector<Dims> two = one;
+  for (size_t i = 0; i < inputs.size() && i < program.inputs().size(); ++i) {
+    if (inputs[i].rank == 0 || inputs[i][0] != 0 || program.values()[program.inputs()[i]].desc.dims[0] >= 0) continue;
+    one[i][0] = 1;
+    two[i][0] = 2;
+    empty = true;
+  }
+  if (!empty) return std::nullopt;
+  const Plan first(program, std::move(one), 1, Reuse::yes);
+  const Plan second(program, std::move(two), 1, Reuse::yes);
+  std::vector<Dims> dims;
+  for (size_t value = 0; value < program.values().size(); ++value) {
+    dims.push_back(first.desc(value).dims);
+    for (int axis = 0; axis < dims.back().rank; ++axis)
+      if (second.desc(value).dims[axis] != dims.back()[axis]) dims.back()[axis] = 0;
+  }
+  for (const size_t output : program.outputs())
+    if (!is_empty(dims[output]))
+      fail(ErrorCode::shape, "the batch is empty, and output '", program.values()[output].name, "' needs at least 1");
+  return dims;
+}
+
 Plan::Plan(const Program& program, std::vector<Dims> input_dims, int threads, Reuse reuse)
     : input_dims_(std::move(input_dims)) {
   check_input_dims(program, input_dims_);

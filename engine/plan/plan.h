@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -48,6 +49,11 @@ class Plan {
   std::vector<PlannedStep> steps_;
   size_t arena_bytes_ = 0;
 };
+
+// The sizes of all values for an empty batch: input sizes whose free first axes are 0. Operators never see it: an axis
+// is 0 where it grows with the batch. std::nullopt when the batch is not empty. Throws Error(shape) where the sizes do
+// not fit the model, or a graph output has elements although there are no inputs.
+std::optional<std::vector<Dims>> dims_of_empty_batch(const Program& program, std::span<const Dims> inputs);
 
 // Whether the sizes fit the model's inputs: rank, fixed sizes, equal names equal sizes, nothing empty, within the
 // limits. Throws Error(shape) that names the input and says what the model takes.

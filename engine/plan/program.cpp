@@ -61,11 +61,7 @@ void Program::add_steps() {
   const OpContext context{model_, options_.isa, options_.kernel};
   steps_.reserve(model_.nodes.size());
   for (const NodeDef& node : model_.nodes) {
-    const OpFactory make = find_op(node.op);
-    if (make == nullptr)
-      fail(ErrorCode::unsupported, "node '", node.name, "': operator '", node.op,
-           "' is unknown to this release; update fewbins");
-    ProgramStep step{&node, make(node, context), {}, {}};
+    ProgramStep step{&node, make_op(node, context), {}, {}};
     for (const std::string& name : node.inputs) step.inputs.push_back(value_of(name));
     for (const std::string& name : node.outputs) step.outputs.push_back(numbers_.at(name));
     steps_.push_back(std::move(step));

@@ -144,8 +144,12 @@ void Session::return_arena(AlignedBytes arena) {
 std::vector<Dims> Session::output_dims(std::span<const Dims> inputs) {
   return with_memory_errors([&] {
     const FloatMode mode;
-    const std::shared_ptr<const Plan> plan = plan_for(inputs);
     std::vector<Dims> dims;
+    if (const auto empty = dims_of_empty_batch(*program_, inputs)) {
+      for (const size_t value : program_->outputs()) dims.push_back((*empty)[value]);
+      return dims;
+    }
+    const std::shared_ptr<const Plan> plan = plan_for(inputs);
     for (const size_t value : program_->outputs()) dims.push_back(plan->desc(value).dims);
     return dims;
   });
@@ -209,7 +213,9 @@ void Session::run_step(const Plan& plan, size_t step, std::byte* arena) {
 void Session::run(std::span<const InputView> inputs, std::span<float* const> outputs) {
   with_memory_errors([&] {
     const FloatMode mode;
-    const std::shared_ptr<const Plan> plan = plan_for(dims_of(inputs));
+    const std::vector<Dims> dims = dims_of(inputs);
+    if (dims_of_empty_batch(*program_, dims)) return;
+    const std::shared_ptr<const Plan> plan = plan_for(dims);
     AlignedBytes arena = take_arena(plan->arena_bytes());
     load_inputs(*plan, inputs, arena.data());
     for (size_t step = 0; step < plan->steps().size(); ++step) run_step(*plan, step, arena.data());
@@ -229,14 +235,24 @@ std::vector<TracedTensor> Session::trace(std::span<const InputView> inputs, std:
       if (std::ranges::none_of(program_->values(),
                                [&](const Value& value) { return value.name == name && !value.is_constant(); }))
         fail(ErrorCode::invalid_argument, "the model has no activation tensor '", name, "'");
-    const Plan plan(*program_, dims_of(inputs), pool_.size(), Reuse::no);
+    std::vector<TracedTensor> tensors;
+    const auto is_wanted = [&](const Value& value) {
+      return !value.is_constant() && (names.empty() || wanted.contains(value.name));
+    };
+    const std::vector<Dims> dims = dims_of(inputs);
+    if (const auto empty = dims_of_empty_batch(*program_, dims)) {
+      for (size_t i = 0; i < empty->size(); ++i)
+        if (const Value& value = program_->values()[i]; is_wanted(value))
+          tensors.push_back({value.name, value.desc.dtype, (*empty)[i], {}});
+      return tensors;
+    }
+    const Plan plan(*program_, dims, pool_.size(), Reuse::no);
     AlignedBytes arena(plan.arena_bytes());
     load_inputs(plan, inputs, arena.data());
     for (size_t step = 0; step < plan.steps().size(); ++step) run_step(plan, step, arena.data());
-    std::vector<TracedTensor> tensors;
     for (size_t i = 0; i < program_->values().size(); ++i) {
       const Value& value = program_->values()[i];
-      if (value.is_constant() || (!names.empty() && !wanted.contains(value.name))) continue;
+      if (!is_wanted(value)) continue;
       const TensorDesc& desc = plan.desc(i);
       tensors.push_back({value.name, desc.dtype, desc.dims, std::vector<std::byte>(desc.bytes())});
       copy_out(desc, tensors.back().data.data(), arena.data() + plan.offset(i), pool_);
