@@ -58,6 +58,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         result = app(args=None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()
+        if result == INTERRUPTED:  # newer typer turns Ctrl-C into this result itself
+            return _interrupted()
         return result if isinstance(result, int) else 0
     except CheckFailed as error:
         if str(error):
