@@ -67,7 +67,7 @@ test-sanitize: $(VENV)/.installed build ## C++ tests, and fewbins-run over malfo
 	$(BIN)/ctest --test-dir build/sanitize --output-on-failure --no-tests=error
 	$(PY) tools/check_malformed.py build/sanitize/engine/fewbins-run
 
-test-package: $(VENV)/.installed ## install the engine for C programs, and build and run one against it
+test-package: build ## install the engine for C programs, and build and run one against it
 	tools/check_package.sh $(BUILD) $(BIN)
 
 # ---- style
