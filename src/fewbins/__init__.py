@@ -12,6 +12,8 @@ Names are loaded when they are first used, so that `import fewbins` is quick and
 from __future__ import annotations
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -101,10 +103,20 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use."""
     if name not in _WHERE:
         raise AttributeError(f"module 'fewbins' has no attribute '{name}'")
-    # The function shares its name with its module: setting it here replaces the module that the import has bound.
     value = getattr(importlib.import_module(f"fewbins.{_WHERE[name]}"), name)
     globals()[name] = value
     return value
+
+
+class _Package(types.ModuleType):
+    """The functions `quantize` and `verify` share their names with their modules, which an import would bind instead."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _WHERE or not isinstance(value, types.ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
