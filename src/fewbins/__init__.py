@@ -109,7 +109,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(types.ModuleType):
-    """The functions `quantize` and `verify` share their names with their modules, which an import would bind instead."""
+    """Keeps `quantize` and `verify` functions: an import of the modules of their names would bind those instead."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _WHERE or not isinstance(value, types.ModuleType):
