@@ -67,7 +67,7 @@ def command(
         )
     result.save(output)
     seconds = time.perf_counter() - start
-    body = {
+    body: dict[str, Any] = {
         "model": str(model),
         "output": str(output),
         "scheme": str(parsed),
