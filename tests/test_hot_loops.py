@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The inner loops of the tile kernels, as GCC and Clang compile them: nothing spilled, nothing added."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ENGINE = Path(__file__).resolve().parents[1] / "engine"
+COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
+
+# Kernel file -> the multiplication of its loop, how many of them a row of a step has, and its rows.
+LOOPS = {
+    "f32/avx2": ("vfmadd231ps", 2, 6),
+    "dot32/avx2": ("vpmaddwd", 2, 6),
+    "dot16/avx2": ("vpmaddubsw", 2, 6),
+    "f32/avx512vnni": ("vfmadd231ps", 2, 8),
+    "dot32/avx512vnni": ("vpdpbusd", 2, 8),
+}
+# Beside the arithmetic, a step may load the panel (2), move two pointers (2) and branch (1).
+MOST_OTHERS = 5
+ARITHMETIC = re.compile(r"vpmadd|vpadd|vpdpbusd|vfmadd|v?p?broadcast")
+
+pytestmark = [
+    pytest.mark.skipif(os.uname().machine != "x86_64", reason="kernels of x86-64"),
+    pytest.mark.skipif(not COMPILERS, reason="needs g++ or clang++"),
+]
+
+
+def flags(isa: str) -> list[str]:
+    """The flags that the build gives to files of an instruction set."""
+    text = (ENGINE / "kernels" / "sources.cmake").read_text()
+    sets = dict(re.findall(r"set\(kernel_flags_(\w+) ([^)]*)\)", text))
+    return f"{sets['common']} {sets[isa]}".replace("${kernel_flags_avx2}", sets["avx2"]).split()
+
+
+def inner_loops(listing: str) -> list[list[str]]:
+    """The bodies of the innermost loops: from the target of a backward jump to the jump, no other jump between."""
+    lines = [(int(m[1], 16), m[2].strip()) for m in re.finditer(r"^\s*([0-9a-f]+):\t(.*)$", listing, re.MULTILINE)]
+    loops = []
+    for i, (address, text) in enumerate(lines):
+        jump = re.match(r"j\w+\s+([0-9a-f]+)", text)
+        if not jump or int(jump[1], 16) >= address:
+            continue
+        body = [line for at, line in lines[: i + 1] if at >= int(jump[1], 16)]
+        if not any(line.startswith("j") for line in body[:-1]):
+            loops.append(body)
+    return loops
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_step_is_its_arithmetic_and_little_else(name: str, compiler: str, tmp_path: Path) -> None:
+    multiply, per_row, most_rows = LOOPS[name]
+    command = [compiler, "-std=c++20", *flags(name.split("/")[1]), f"-I{ENGINE}", "-c", f"{ENGINE}/kernels/{name}.cpp"]
+    subprocess.run([*command, "-o", tmp_path / "kernel.o"], check=True)
+    listing = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", tmp_path / "kernel.o"], check=True, capture_output=True, text=True
+    ).stdout
+    bodies = [body for body in inner_loops(listing) if any(line.startswith(multiply) for line in body)]
+    rows = {sum(line.startswith(multiply) for line in body) / per_row for body in bodies}
+    assert rows >= set(range(1, most_rows + 1)), f"loops for {rows} rows"
+    for body in bodies:
+        on_stack = [line for line in body if re.search(r"\(%r[sb]p", line)]
+        assert not on_stack, f"{name} by {compiler} spills: {on_stack}"
+        others = [line for line in body if not ARITHMETIC.match(line)]
+        assert len(others) <= MOST_OTHERS, f"{name} by {compiler} has {others}"
