@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/plan.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/aligned.h"
@@ -88,10 +89,11 @@ std::optional<std::vector<Dims>> dims_of_empty_batch(const Program& program, std
 }
 
 Plan::Plan(const Program& program, std::vector<Dims> input_dims, int threads, Reuse reuse)
-    : input_dims_(std::move(input_dims)) {
+    : input_dims_(std::move(input_dims)), fused_(input_dims_.size(), false) {
   check_input_dims(program, input_dims_);
   infer(program);
   prepare(program, threads);
+  if (reuse == Reuse::yes) fuse_inputs(program);
   place(program, threads, reuse);
 }
 
@@ -133,6 +135,22 @@ void Plan::prepare(const Program& program, int threads) {
     PlannedStep planned;
     planned.state = step.op->prepare({in, out, threads});
     steps_.push_back(std::move(planned));
+  }
+}
+
+// Finds the Quantize steps that are the only readers of a rank-4 graph input.
+void Plan::fuse_inputs(const Program& program) {
+  std::vector<int> readers(descs_.size(), 0);
+  for (const ProgramStep& step : program.steps())
+    for (const size_t value : step.inputs) ++readers[value];
+  for (const size_t value : program.outputs()) ++readers[value];
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const ProgramStep& step = program.steps()[s];
+    if (step.node->op != "Quantize" || readers[step.inputs[0]] != 1 || descs_[step.inputs[0]].dims.rank != 4) continue;
+    const auto input = std::ranges::find(program.inputs(), step.inputs[0]);
+    if (input == program.inputs().end()) continue;
+    steps_[s].from_input = static_cast<int>(input - program.inputs().begin());
+    fused_[static_cast<size_t>(steps_[s].from_input)] = true;
   }
 }
 

@@ -20,8 +20,9 @@ enum class Reuse : uint8_t {
 
 struct PlannedStep {
   std::unique_ptr<OpState> state;
-  bool skip = false;   // a view: its output is its input's memory
-  size_t scratch = 0;  // offsets into the arena
+  bool skip = false;    // a view: its output is its input's memory
+  int from_input = -1;  // a Quantize that reads the caller's memory of this graph input: quantize_input()
+  size_t scratch = 0;   // offsets into the arena
   size_t slot_scratch = 0;
   size_t slot_stride = 0;
 };
@@ -36,14 +37,18 @@ class Plan {
   [[nodiscard]] const std::vector<TensorDesc>& descs() const { return descs_; }
   [[nodiscard]] size_t offset(size_t value) const { return offsets_[value]; }  // of activations
   [[nodiscard]] const std::vector<PlannedStep>& steps() const { return steps_; }
+  // Whether float32 values of this graph input need no copy in the arena.
+  [[nodiscard]] bool is_fused(size_t input) const { return fused_[input]; }
   [[nodiscard]] size_t arena_bytes() const { return arena_bytes_; }
 
  private:
   void infer(const Program& program);
   void prepare(const Program& program, int threads);
+  void fuse_inputs(const Program& program);
   void place(const Program& program, int threads, Reuse reuse);
 
   std::vector<Dims> input_dims_;
+  std::vector<bool> fused_;
   std::vector<TensorDesc> descs_;
   std::vector<size_t> offsets_;
   std::vector<PlannedStep> steps_;

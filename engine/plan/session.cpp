@@ -15,7 +15,7 @@
 #include "base/fork.h"
 #include "kernels/kernels.h"
 #include "ops/layout.h"
-#include "plan/pixels.h"
+#include "plan/inputs.h"
 
 namespace fewbins {
 namespace {
@@ -169,6 +169,7 @@ void Session::load_inputs(const Plan& plan, std::span<const InputView> inputs, s
     if (check_finite_ && !all_finite(static_cast<const float*>(inputs[i].data), desc.dims.count()))
       fail(ErrorCode::invalid_argument, "input '", program_->values()[value].name,
            "' holds NaN or infinity, and check_finite is on");
+    if (plan.is_fused(i)) continue;  // its Quantize reads the caller's memory
     const CopyBox box{desc.dims, memory_strides(desc.dims), logical_strides(desc.dims)};
     copy_box(box, to, inputs[i].data, sizeof(float), pool_);
   }
@@ -184,9 +185,16 @@ void Session::check_step_input(const Plan& plan, size_t step, const std::byte* a
          program_->values()[value].name, "' holds NaN or infinity, and check_finite is on");
 }
 
-void Session::run_step(const Plan& plan, size_t step, std::byte* arena) {
+void Session::run_step(const Plan& plan, size_t step, std::span<const InputView> inputs, std::byte* arena) {
   const PlannedStep& planned = plan.steps()[step];
   if (planned.skip) return;
+  if (planned.from_input >= 0 && !inputs[static_cast<size_t>(planned.from_input)].pixels) {
+    const size_t value = program_->steps()[step].outputs[0];
+    quantize_input(plan.desc(value), program_->options().isa,
+                   static_cast<const float*>(inputs[static_cast<size_t>(planned.from_input)].data),
+                   reinterpret_cast<uint8_t*>(arena + plan.offset(value)), pool_);
+    return;
+  }
   if (check_finite_) check_step_input(plan, step, arena);
   const ProgramStep& row = program_->steps()[step];
   Operands operands;
@@ -218,7 +226,7 @@ void Session::run(std::span<const InputView> inputs, std::span<float* const> out
     const std::shared_ptr<const Plan> plan = plan_for(dims);
     AlignedBytes arena = take_arena(plan->arena_bytes());
     load_inputs(*plan, inputs, arena.data());
-    for (size_t step = 0; step < plan->steps().size(); ++step) run_step(*plan, step, arena.data());
+    for (size_t step = 0; step < plan->steps().size(); ++step) run_step(*plan, step, inputs, arena.data());
     for (size_t i = 0; i < outputs.size(); ++i) {
       const size_t value = program_->outputs()[i];
       copy_out(plan->desc(value), outputs[i], arena.data() + plan->offset(value), pool_);
@@ -249,7 +257,7 @@ std::vector<TracedTensor> Session::trace(std::span<const InputView> inputs, std:
     const Plan plan(*program_, dims, pool_.size(), Reuse::no);
     AlignedBytes arena(plan.arena_bytes());
     load_inputs(plan, inputs, arena.data());
-    for (size_t step = 0; step < plan.steps().size(); ++step) run_step(plan, step, arena.data());
+    for (size_t step = 0; step < plan.steps().size(); ++step) run_step(plan, step, inputs, arena.data());
     for (size_t i = 0; i < program_->values().size(); ++i) {
       const Value& value = program_->values()[i];
       if (!is_wanted(value)) continue;
@@ -317,7 +325,7 @@ std::vector<StepRow> Session::profile(std::span<const InputView> inputs, int rep
       load_inputs(*plan, inputs, arena.data());
       for (size_t step = 0; step < rows.size(); ++step) {
         const Clock::time_point start = Clock::now();
-        run_step(*plan, step, arena.data());
+        run_step(*plan, step, inputs, arena.data());
         const double ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
         if (repeat > 0) times[step].push_back(ms);
       }

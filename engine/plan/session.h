@@ -85,7 +85,7 @@ class Session {
   AlignedBytes take_arena(size_t bytes);
   void return_arena(AlignedBytes arena);
   void load_inputs(const Plan& plan, std::span<const InputView> inputs, std::byte* arena);
-  void run_step(const Plan& plan, size_t step, std::byte* arena);
+  void run_step(const Plan& plan, size_t step, std::span<const InputView> inputs, std::byte* arena);
   void describe_arithmetic(const ProgramStep& step, const Plan& plan, StepRow& row) const;
   void check_step_input(const Plan& plan, size_t step, const std::byte* arena) const;
 

@@ -148,6 +148,26 @@ BOOST_AUTO_TEST_CASE(a_quantized_model_gives_the_contracts_integers) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(an_input_that_has_another_reader_than_its_quantize_is_kept) {
+  ModelBytes model = quantized_model();
+  model.tensor("n", R"(["batch",2,"h","w"])");
+  model.add_node(R"({"op":"Unary","name":"neg","inputs":["x"],"outputs":["n"],"params":{},
+                     "attrs":{"function":"neg","alpha":0.0,"beta":0.0,"lo":null,"hi":null}})");
+  model.graph()["outputs"] = {"y", "n"};
+  const auto session = open(model);
+  const Dims dims{2, 2, 70, 70};  // more pixels than one piece of work
+  const std::vector<float> x = ramp(dims, 1.5F);
+  const std::vector<float> expected = quantized_reference(x, dims);
+  std::vector<float> y(expected.size());
+  std::vector<float> n(x.size());
+  const InputView input = view(x, dims);
+  float* const outputs[] = {y.data(), n.data()};
+  session->run({&input, 1}, outputs);
+  BOOST_TEST((y == expected));
+  BOOST_TEST(n[7] == -x[7]);
+  BOOST_TEST((run_one(*open(quantized_model()), x, dims) == expected));
+}
+
 BOOST_AUTO_TEST_CASE(the_callers_float_mode_changes_nothing_and_stays) {
   const auto session = open(quantized_model());
   const Dims dims{1, 2, 9, 9};

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plan/pixels.h"
+#include "plan/inputs.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
+#include "kernels/kernels.h"
 
 namespace fewbins {
 
@@ -29,6 +31,31 @@ void pixels_to_input(const std::optional<Preprocessing>& preprocessing, std::str
         const size_t i = static_cast<size_t>(pixel) * channels + c;
         to[i] = table[c][from[i]];
       }
+  });
+}
+
+void quantize_input(const TensorDesc& levels, Isa isa, const float* from, uint8_t* to, ThreadPool& pool) {
+  constexpr int64_t kPixels = 4096;  // of one piece of work
+  const int64_t channels = levels.dims[1];
+  const int64_t plane = levels.dims[2] * levels.dims[3];
+  const int64_t pieces = (plane + kPixels - 1) / kPixels;  // of one image
+  const auto quantize = select_elementwise(isa).quantize_planes;
+  pool.parallel_for(levels.dims[0] * pieces, 1, [&](int64_t begin, int64_t end, int /*slot*/) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t first = piece % pieces * kPixels;
+      const int64_t image = piece / pieces * channels * plane;
+      QuantizePlanesTask task{};
+      task.x = from + image + first;
+      task.plane_stride = static_cast<size_t>(plane);
+      task.channels = task.out_channels = static_cast<size_t>(channels);
+      task.pixels = static_cast<size_t>(std::min(kPixels, plane - first));
+      task.scale = levels.affine.scale;
+      task.z = levels.affine.zero_point;
+      task.lo = levels.affine.lo;
+      task.hi = levels.affine.hi;
+      task.out = to + image + first * channels;
+      quantize(task);
+    }
   });
 }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pixels to the network's input, with the preprocessing that travels in the file.
+// From the caller's memory to the first tensors of a run.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "base/cpu.h"
 #include "base/shape.h"
 #include "base/thread_pool.h"
 #include "file/model.h"
+#include "ops/op.h"
 
 namespace fewbins {
 
@@ -17,5 +19,9 @@ namespace fewbins {
 // preprocessing or the input is not an image of that many channels and that size.
 void pixels_to_input(const std::optional<Preprocessing>& preprocessing, std::string_view input, const Dims& dims,
                      const uint8_t* from, float* to, ThreadPool& pool);
+
+// A graph input that only a Quantize reads goes from the caller's planes (N, C, H, W) to levels (N, H, W, C) in one
+// pass. `levels` describes the result; both have the dims of the input, of rank 4.
+void quantize_input(const TensorDesc& levels, Isa isa, const float* from, uint8_t* to, ThreadPool& pool);
 
 }  // namespace fewbins
