@@ -85,8 +85,10 @@ format: $(VENV)/.installed ## rewrite Python and C++ in the house format
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 
-bench: build ## time the models of FEWBINS_DATA beside ONNX Runtime
-	$(BIN)/fewbins bench models
+# ResNet-18 where the script that builds it lies beside the data, else the demo's small network.
+BENCH_ARGS ?= --nets $(if $(wildcard $(FEWBINS_DATA)/../tools/speed_models.py),resnet18,examples/digits.onnx)
+bench: build ## time networks beside ONNX Runtime, one thread; BENCH_ARGS="--nets ... --isa avx2 --json"
+	$(BIN)/fewbins bench models $(BENCH_ARGS)
 
 wheel: $(VENV)/.installed ## the sdist, and from it the wheel of this Python, in dist/; installed and tried on its own
 	rm -rf dist build/wheel-venv
