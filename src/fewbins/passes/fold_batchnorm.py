@@ -54,7 +54,7 @@ def _affine(graph: Graph, node: Node) -> tuple[F64, F64]:
     with np.errstate(all="ignore"):
         factor = scale / np.sqrt(var + node.attrs.epsilon)
         shift = bias - mean * factor
-    wrong = np.flatnonzero(~(np.isfinite(factor.astype(np.float32)) & np.isfinite(shift.astype(np.float32))))
+        wrong = np.flatnonzero(~(np.isfinite(factor.astype(np.float32)) & np.isfinite(shift.astype(np.float32))))
     if wrong.size:
         channel = int(wrong[0])
         raise GraphError(
