@@ -153,6 +153,9 @@ class _Import:
             for name, value in zip(node.outputs, values, strict=False):
                 if name and value is not None:
                     ctx.bind(name, value)
+            for slot, name in enumerate(node.outputs):
+                if ctx.wanted(node, slot) and not ctx.known(name):
+                    raise NodeError(f"its output {slot} ('{name}') is not supported, or the file is not valid ONNX")
         except _Silent:
             pass
         except NodeError as error:

@@ -85,9 +85,9 @@ class OnnxFile:
         if isinstance(tensor, onnx.SparseTensorProto):
             return self._dense(tensor, name)
         shape = self._shape(tensor.dims, name)
-        if tensor.data_type in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING):
+        if tensor.data_type in _NO_NUMBERS:
             kind = onnx.TensorProto.DataType.Name(tensor.data_type)
-            raise UnsupportedError(f"{self.source}: tensor '{name}' has type {kind}; only numbers can be imported")
+            raise UnsupportedError(f"{self.source}: tensor '{name}' has type {kind}; only real numbers can be imported")
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             return self._external(tensor, shape, name)
         try:
@@ -196,6 +196,12 @@ def _texts(graph: onnx.GraphProto) -> Iterator[Any]:
         yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
 
 
+_NO_NUMBERS = (
+    onnx.TensorProto.UNDEFINED,
+    onnx.TensorProto.STRING,
+    onnx.TensorProto.COMPLEX64,
+    onnx.TensorProto.COMPLEX128,
+)
 _PACKED_TYPES = {
     value for key, value in onnx.TensorProto.DataType.items() if key in ("UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2")
 }
