@@ -17,9 +17,11 @@ enum class Family : std::uint8_t { f32, dot32, dot16, depthwise_f32, depthwise_d
 const char* family_name(Family family);
 
 /// exact: same bits as the reference on every CPU. reference: the plain code that the others are tested against.
+/// short_blocks: the better tile of its family and set where blocks are short.
 namespace kernel_flag {
 inline constexpr unsigned exact = 1;
 inline constexpr unsigned reference = 2;
+inline constexpr unsigned short_blocks = 4;
 }  // namespace kernel_flag
 
 /// How weights lie in memory; panels of nr columns, each starting on 64 bytes, the last one padded with zero columns.

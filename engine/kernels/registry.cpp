@@ -14,6 +14,7 @@ namespace {
 
 using kernel_flag::exact;
 using kernel_flag::reference;
+using kernel_flag::short_blocks;
 
 constexpr GemmKernel kGemmKernels[] = {
 #define KERNEL(isa, family, name, mr, nr, ks, packer, max_product, flags) \
@@ -54,22 +55,29 @@ constexpr ElementwiseKernels kElementwiseKernels[] = {
 #endif
 };
 
-/// With fewer quads than this per block, widening costs more than the 16-bit sums save.
-constexpr std::size_t kLeastBlock = 2;
+/// Blocks of fewer quads than this are short: measured on Zen 5, where tiles of 3 and 6 rows are equal at 9.
+constexpr std::size_t kShortBlock = 9;
 
 std::size_t padded_columns(const GemmKernel& kernel, std::size_t n) {
   return (n + kernel.nr - 1) / kernel.nr * kernel.nr;
 }
 
-/// The best row of a family: newest instruction set within the cap, then fewest columns of padding, then file order.
-const GemmKernel* best_gemm(Family family, Isa cap, std::size_t n) {
+/// Whether `a` comes before `b` for a problem: newest instruction set, then fewest columns of padding, then the tile
+/// for the length of its blocks, then file order.
+bool is_better(const GemmKernel& a, const GemmKernel& b, const GemmProblem& problem) {
+  if (a.isa != b.isa) return a.isa > b.isa;
+  const std::size_t columns_a = padded_columns(a, problem.n);
+  const std::size_t columns_b = padded_columns(b, problem.n);
+  if (columns_a != columns_b) return columns_a < columns_b;
+  const unsigned wanted = problem.block < kShortBlock ? short_blocks : 0;
+  return (a.flags & short_blocks) == wanted && (b.flags & short_blocks) != wanted;
+}
+
+const GemmKernel* best_gemm(Family family, Isa cap, const GemmProblem& problem) {
   const GemmKernel* best = nullptr;
   for (const GemmKernel& kernel : kGemmKernels) {
     if (kernel.family != family || kernel.isa > cap) continue;
-    if (best == nullptr || kernel.isa > best->isa ||
-        (kernel.isa == best->isa && padded_columns(kernel, n) < padded_columns(*best, n))) {
-      best = &kernel;
-    }
+    if (best == nullptr || is_better(kernel, *best, problem)) best = &kernel;
   }
   return best;
 }
@@ -115,11 +123,12 @@ const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem
   for (const GemmKernel& kernel : kGemmKernels) {
     if (same(kernel.name, forced) && kernel.isa <= cap && can_do(kernel, family, problem.block)) return kernel;
   }
-  const GemmKernel* best = best_gemm(family, cap, problem.n);
+  const GemmKernel* best = best_gemm(family, cap, problem);
   if (family == Family::dot16) {
-    const GemmKernel* whole = best_gemm(Family::dot32, cap, problem.n);
-    // An 8-bit dot product of a newer set beats 16-bit sums; without proof, or with tiny blocks, so does the plain one.
-    if (problem.block < kLeastBlock || whole->isa > best->isa) best = whole;
+    const GemmKernel* whole = best_gemm(Family::dot32, cap, problem);
+    // An 8-bit dot product of a newer set beats 16-bit sums. On AVX2 they are no slower than exact 8-bit ones even in
+    // blocks of one quad, and their panels have half the bytes.
+    if (problem.block == 0 || whole->isa > best->isa) best = whole;
   }
   return *best;  // every family has a scalar row
 }
