@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every form of Conv against a loop over integers, on every instruction set of this machine and several threads.
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kernel_fixtures.h"
+#include "op_fixture.h"
+
+using namespace fewbins;
+using fewbins::testing::OneOp;
+
+namespace {
+
+struct Case {
+  int64_t groups, channels, columns;  // channels and columns per group
+  int64_t kernel, stride, pad, dilation;
+  int64_t height, width;
+};
+
+constexpr int64_t kImages = 2;
+
+std::vector<int64_t> slow_conv(const Case& c, const std::vector<uint8_t>& x, const std::vector<int8_t>& w,
+                               const std::vector<int32_t>& bias, const AffineInfo& affine, int64_t rows, int64_t cols) {
+  const int64_t inputs = c.groups * c.channels;
+  const int64_t outputs = c.groups * c.columns;
+  std::vector<int64_t> y;
+  for (int64_t n = 0; n < kImages; ++n)
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < cols; ++j)
+        for (int64_t o = 0; o < outputs; ++o) {
+          int64_t sum = bias[static_cast<size_t>(o)];
+          for (int64_t k = 0; k < c.channels; ++k)
+            for (int64_t a = 0; a < c.kernel; ++a)
+              for (int64_t b = 0; b < c.kernel; ++b) {
+                const int64_t row = i * c.stride - c.pad + a * c.dilation;
+                const int64_t col = j * c.stride - c.pad + b * c.dilation;
+                if (row < 0 || row >= c.height || col < 0 || col >= c.width) continue;
+                const int64_t at = ((n * c.height + row) * c.width + col) * inputs + o / c.columns * c.channels + k;
+                const int64_t q = x[static_cast<size_t>(at)] + affine.lo - affine.zero_point;
+                sum += q * w[static_cast<size_t>(((o * c.channels + k) * c.kernel + a) * c.kernel + b)];
+              }
+          y.push_back(sum);
+        }
+  return y;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(ops_conv)
+
+BOOST_AUTO_TEST_CASE(every_form_sums_exactly) {
+  testing::Random random;
+  std::set<std::string> forms;
+  const Case cases[] = {
+      {1, 3, 16, 7, 2, 3, 1, 19, 17},   // rows: a stem
+      {1, 16, 20, 3, 1, 1, 1, 9, 8},    // rows
+      {1, 33, 40, 3, 1, 1, 1, 7, 9},    // direct
+      {1, 40, 33, 3, 2, 0, 2, 11, 12},  // direct, dilated
+      {1, 5, 7, 1, 1, 0, 1, 6, 7},      // pointwise
+      {1, 64, 65, 1, 1, 0, 1, 9, 9},    // pointwise
+      {1, 6, 3, 1, 2, 0, 1, 6, 7},      // 1x1 with a stride
+      {3, 5, 6, 3, 1, 1, 1, 6, 5},      // groups
+      {70, 1, 1, 3, 1, 1, 1, 6, 7},     // depthwise
+      {5, 1, 1, 5, 2, 2, 1, 8, 9},      // depthwise
+      {4, 1, 3, 3, 1, 1, 1, 5, 5},      // groups of one channel
+      {1, 1, 1, 3, 1, 2, 1, 2, 1},      // more padding than input
+  };
+  for (const Case& c : cases) {
+    for (const auto& [lo, hi, top] : {std::tuple{-128, 127, 127}, {-127, 127, 16}, {-11, 11, 11}}) {
+      const AffineInfo affine{0.5F, random.integer(lo, hi), lo, hi};
+      const int64_t span = c.dilation * (c.kernel - 1) + 1;
+      const int64_t rows = (c.height + 2 * c.pad - span) / c.stride + 1;
+      const int64_t cols = (c.width + 2 * c.pad - span) / c.stride + 1;
+      const int64_t inputs = c.groups * c.channels;
+      const int64_t outputs = c.groups * c.columns;
+      std::vector<uint8_t> x(static_cast<size_t>(kImages * c.height * c.width * inputs));
+      std::vector<int8_t> w(static_cast<size_t>(outputs * c.channels * c.kernel * c.kernel));
+      std::vector<int32_t> bias(static_cast<size_t>(outputs));
+      // Half of all values at their ends: there the 16-bit sums are largest.
+      for (auto& u : x) u = static_cast<uint8_t>(random.integer(0, 1) != 0 ? hi - lo : random.integer(0, hi - lo));
+      for (auto& q : w) q = static_cast<int8_t>(random.integer(0, 1) != 0 ? top : random.integer(-top, top));
+      for (auto& b : bias) b = random.integer(-1000, 1000);
+      const std::string k = std::to_string(c.kernel);
+      const std::string s = std::to_string(c.stride);
+      const std::string p = std::to_string(c.pad);
+      const std::string d = std::to_string(c.dilation);
+      const std::string attrs = R"({"kernel":[)" + k + "," + k + R"(],"strides":[)" + s + "," + s + R"(],"pads":[)" +
+                                p + "," + p + "," + p + "," + p + R"(],"dilations":[)" + d + "," + d +
+                                R"(],"groups":)" + std::to_string(c.groups) +
+                                R"(,"auto_pad":"explicit","clamp":null,"requantize":{"kind":"dequantize","lo":0,)" +
+                                R"("hi":0,"negate_residual":false}})";
+      OneOp op("Conv", attrs.c_str());
+      op.input(DType::levels, affine)
+          .param<int8_t>("weight", DType::i8, {outputs, c.channels, c.kernel, c.kernel}, w)
+          .param<int32_t>("bias", DType::i32, {outputs}, bias)
+          .param<float>("multiplier", DType::f32, {1}, {1.0F});
+      const std::vector<int64_t> want = slow_conv(c, x, w, bias, affine, rows, cols);
+      for (int level = 0; level <= static_cast<int>(detect_isa()); ++level) {
+        for (const int threads : {1, 3}) {
+          std::string form;
+          const auto got = op.run<float>({{kImages, inputs, c.height, c.width}}, {x.data()}, static_cast<Isa>(level),
+                                         threads, &form);
+          forms.insert(form);
+          const bool equal =
+              std::ranges::equal(got, want, [](float a, int64_t b) { return static_cast<int64_t>(a) == b; });
+          BOOST_TEST(equal, form << " on " << isa_name(static_cast<Isa>(level)) << ", " << threads << " threads, "
+                                 << inputs << " channels, kernel " << c.kernel << ", levels " << lo << ".." << hi);
+        }
+      }
+    }
+  }
+  BOOST_TEST((forms == std::set<std::string>{"depthwise", "direct", "pointwise", "rows"}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attributes and shapes that make no sense, as a hostile file may hold them: each is refused with an error that names
+// the node.
+#include <boost/test/unit_test.hpp>
+#include <string>
+#include <vector>
+
+#include "op_fixture.h"
+
+using namespace fewbins;
+using fewbins::testing::OneOp;
+
+namespace {
+
+const char* const kFloatConv = R"({"kernel":[3,3],"strides":[1,1],"pads":[1,1,1,1],"dilations":[1,1],"groups":1,
+  "auto_pad":"explicit","clamp":null,"requantize":null})";
+
+// The text with its first `from` replaced.
+std::string changed(std::string text, const std::string& from, const std::string& to) {
+  return text.replace(text.find(from), from.size(), to);
+}
+
+// `work` throws an Error of this code, in one line that names the node and contains `what`.
+template <class Work>
+void refused(ErrorCode code, const std::string& what, const Work& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    const bool fits = error.code() == code && text.find("node 'node'") == 0 && text.find('\n') == std::string::npos &&
+                      text.find(what) != std::string::npos;
+    BOOST_TEST(fits, "code " << static_cast<int>(error.code()) << ": " << text << " (expected: " << what << ")");
+    return;
+  }
+  BOOST_ERROR("nothing was thrown; expected: " << what);
+}
+
+OneOp float_conv(const std::string& attrs, Dims weight = {4, 3, 3, 3}) {
+  OneOp op("Conv", attrs.c_str());
+  op.input(DType::f32)
+      .param<float>("weight", DType::f32, weight, std::vector<float>(static_cast<size_t>(weight.count()), 1.0F));
+  return op;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(ops_refused)
+
+BOOST_AUTO_TEST_CASE(conv_refuses_attributes_that_make_no_sense) {
+  const auto make = [](const std::string& from, const std::string& to) {
+    return [=] { (void)float_conv(changed(kFloatConv, from, to)).make(); };
+  };
+  refused(ErrorCode::model_file, "kernel", make("[3,3]", "[3,0]"));
+  refused(ErrorCode::model_file, "kernel", make("[3,3]", "[3]"));
+  refused(ErrorCode::model_file, "kernel", make("[3,3]", "[3,4]"));
+  refused(ErrorCode::model_file, "strides", make("\"strides\":[1,1]", "\"strides\":[0,1]"));
+  refused(ErrorCode::model_file, "strides", make("\"strides\":[1,1]", "\"strides\":[1,9223372036854775807]"));
+  refused(ErrorCode::model_file, "pads", make("[1,1,1,1]", "[1,1,-1,1]"));
+  refused(ErrorCode::model_file, "pads", make("[1,1,1,1]", "[1,1,1,1e3]"));
+  refused(ErrorCode::model_file, "dilations", make("\"dilations\":[1,1]", "\"dilations\":[1,0]"));
+  refused(ErrorCode::model_file, "groups", make("\"groups\":1", "\"groups\":0"));
+  refused(ErrorCode::model_file, "groups", make("\"groups\":1", "\"groups\":3"));
+  refused(ErrorCode::model_file, "auto_pad", make("explicit", "valid"));
+  refused(ErrorCode::model_file, "clamp", make("\"clamp\":null", "\"clamp\":[1,0]"));
+  refused(ErrorCode::model_file, "kind", make("\"requantize\":null", "\"requantize\":{\"kind\":\"magic\"}"));
+  refused(ErrorCode::model_file, "weight", [] { (void)float_conv(kFloatConv, {4, 3, 9}).make(); });
+}
+
+BOOST_AUTO_TEST_CASE(conv_refuses_inputs_that_do_not_fit) {
+  const OneOp conv = float_conv(changed(kFloatConv, "[1,1,1,1]", "[0,0,0,0]"));
+  const auto op = conv.make();
+  BOOST_TEST((conv.infer(*op, {{1, 3, 5, 4}}) == Dims{1, 4, 3, 2}));
+  refused(ErrorCode::shape, "channels", [&] { (void)conv.infer(*op, {{1, 4, 5, 5}}); });
+  refused(ErrorCode::shape, "rows", [&] { (void)conv.infer(*op, {{1, 3, 2, 5}}); });
+  refused(ErrorCode::shape, "shape", [&] { (void)conv.infer(*op, {{3, 5, 5}}); });
+}
+
+BOOST_AUTO_TEST_CASE(constants_that_do_not_fit_are_refused) {
+  const std::string attrs = changed(kFloatConv, "\"requantize\":null",
+                                    R"("requantize":{"kind":"fixed","lo":-8,"hi":7,"negate_residual":false})");
+  const auto make = [&](std::vector<int32_t> exponent, int32_t lo, int32_t hi) {
+    OneOp op("Conv", attrs.c_str());
+    op.input(DType::levels, {0.5F, 0, -8, 7})
+        .output(DType::levels, {0.5F, 0, lo, hi})
+        .param<int8_t>("weight", DType::i8, {4, 3, 3, 3}, std::vector<int8_t>(108, 1))
+        .param<int32_t>("bias", DType::i32, {4}, {0, 0, 0, 0})
+        .param<int32_t>("multiplier", DType::i32, {1}, {1 << 30})
+        .param<int32_t>("exponent", DType::i32, {static_cast<int64_t>(exponent.size())}, exponent);
+    return [op = std::make_shared<OneOp>(std::move(op))] { (void)op->make(); };
+  };
+  make({31}, -8, 7)();
+  refused(ErrorCode::model_file, "exponent", make({63}, -8, 7));
+  refused(ErrorCode::model_file, "exponent", make({31, 31}, -8, 7));
+  refused(ErrorCode::model_file, "-8..7", make({31}, -4, 3));
+}
+
+BOOST_AUTO_TEST_CASE(the_other_operators_refuse_too) {
+  const auto make = [](const char* op, const char* attrs, size_t inputs = 1) {
+    return [=] {
+      OneOp one(op, attrs);
+      for (size_t i = 0; i < inputs; ++i) one.input(DType::f32);
+      (void)one.make();
+    };
+  };
+  refused(ErrorCode::model_file, "perm", make("Transpose", R"({"perm":[0,0]})"));
+  refused(ErrorCode::model_file, "axis", make("Softmax", R"({"axis":-1})"));
+  refused(ErrorCode::model_file, "shape", make("Reshape", R"({"shape":[-1,-1]})"));
+  refused(ErrorCode::model_file, "step", make("Slice", R"({"starts":[0],"ends":[1],"axes":[0],"steps":[0]})"));
+  refused(ErrorCode::model_file, "length", make("Slice", R"({"starts":[0],"ends":[1,2],"axes":[0],"steps":[1]})"));
+  refused(ErrorCode::model_file, "block", make("DepthToSpace", R"({"block":0,"mode":"DCR"})"));
+  refused(ErrorCode::model_file, "pads", make("Pad", R"({"pads":[1,1,1],"mode":"edge","value":0.0})"));
+  refused(ErrorCode::model_file, "function",
+          make("Unary", R"({"function":"cube","alpha":0,"beta":0,"lo":null,"hi":null})"));
+  refused(ErrorCode::model_file, "axes",
+          make("Reduce", R"({"function":"sum","axes":[1,0],"keepdims":true,"requantize":null})"));
+  refused(ErrorCode::model_file, "inputs", make("Binary", R"({"function":"add","clamp":null,"requantize":null})"));
+  refused(ErrorCode::model_file, "window", make("MaxPool", R"({"kernel":[2,2],"strides":[1,1],"pads":[2,0,0,0],
+    "dilations":[1,1],"ceil_mode":false,"count_include_pad":false,"auto_pad":"explicit","requantize":null})"));
+  refused(ErrorCode::model_file, "sizes", make("Resize", R"({"mode":"nearest","sizes":null,"scales":null,
+    "coordinates":"asymmetric","nearest":"floor","requantize":null})"));
+}
+
+BOOST_AUTO_TEST_CASE(shapes_that_do_not_fit_are_refused) {
+  OneOp reshape("Reshape", R"({"shape":[5,-1]})");
+  reshape.input(DType::f32);
+  const auto spread = reshape.make();
+  BOOST_TEST((reshape.infer(*spread, {{2, 5}}) == Dims{5, 2}));
+  refused(ErrorCode::shape, "elements", [&] { (void)reshape.infer(*spread, {{2, 3}}); });
+  OneOp add("Binary", R"({"function":"add","clamp":null,"requantize":null})");
+  add.input(DType::f32).input(DType::f32);
+  const auto sum = add.make();
+  BOOST_TEST((add.infer(*sum, {{2, 1, 3}, {4, 1}}) == Dims{2, 4, 3}));
+  refused(ErrorCode::shape, "broadcast", [&] { (void)add.infer(*sum, {{2, 3}, {2, 4}}); });
+  OneOp pad("Pad", R"({"pads":[3,0],"mode":"reflect","value":0.0})");
+  pad.input(DType::f32);
+  const auto reflected = pad.make();
+  BOOST_TEST((pad.infer(*reflected, {{4}}) == Dims{7}));
+  refused(ErrorCode::shape, "pads", [&] { (void)pad.infer(*reflected, {{3}}); });
+}
+
+BOOST_AUTO_TEST_SUITE_END()
