@@ -11,12 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from fewbins import __version__
 from fewbins.build.correct import LayerOutcome, walk
 from fewbins.build.emit import emit
-from fewbins.build.plan import Plan, make_plan
+from fewbins.build.plan import Plan, make_plan, resolve_layers
 from fewbins.build.weights import LayerWeights, layer_bias, round_weights
 from fewbins.calibrate.collect import Progress, Statistics, collect
 from fewbins.calibrate.histogram import Histogram
@@ -34,7 +32,11 @@ from fewbins.passes.fold_pad import fold_pad
 from fewbins.passes.fold_scale import fold_scale
 from fewbins.passes.fuse_activation import WEIGHTED, fuse_activation
 from fewbins.passes.fuse_residual import fuse_residual
+from fewbins.passes.slice_weights import can_slice_weights, slice_weights
 from fewbins.scheme import Scheme
+
+QUIET = 0.25
+"""A slice of channels whose range is below this part of the whole layer's gets a scale of its own."""
 
 MEASURE_IMAGES = 32
 """How many images tell the noise behind each layer where no biases are to be repaired."""
@@ -85,8 +87,14 @@ def quantize(
     check_observer(observer)
     parsed = Scheme.parse(scheme)
     fused = prepare(graph)
-    plan = make_plan(fused, parsed)
+    layers = resolve_layers(fused, parsed)
+    plan = make_plan(fused, layers, parsed.base)
     statistics = _statistics(plan, images, preprocessing, make_runner, bias_correction, seed, progress)
+    quiet = _quiet_slices(plan, statistics)
+    if quiet:
+        layers |= {name: layers[host] for name, host in quiet.items()}
+        fused = slice_weights(fused, quiet)
+        plan = make_plan(fused, layers, parsed.base)
     affines, adapters = _affines(plan, statistics, observer)
     weights = _weights(plan, affines, adapters, observer, progress)
     outcomes: dict[str, LayerOutcome] = {}
@@ -137,24 +145,42 @@ def _statistics(
     rounded = any(layer.kind != "float" for layer in plan.layers.values())
     if images is None and plan.groups:
         raise CalibrationError(
-            f"the scheme needs calibration images for its integer activations; give 100 to 500 images, "
+            "the scheme needs calibration images for its integer activations; give 100 to 500 images, "
             "or a scheme without them, such as float or w255"
         )
     if images is None or not (rounded or plan.groups):
         return Statistics({})
-    tensors = sorted(
-        {name for names in plan.observed().values() for name in names}
-        | {adapter.tensor for adapter in plan.adapters.values()}
-    )
+    tensors = {name for names in plan.observed().values() for name in names}
+    tensors |= {adapter.tensor for adapter in plan.adapters.values()}
+    for members in plan.members().values():
+        # A group that may be cut apart later: see _quiet_slices.
+        if any(can_slice_weights(plan.graph, producer) for producer in map(plan.graph.producer, members) if producer):
+            tensors.update(name for name in members if not plan.graph.tensors[name].is_constant)
     return collect(
         plan.graph,
         read_samples(images, plan.graph, preprocessing),
-        tensors,
+        sorted(tensors),
         make_runner(plan.graph),
         **({} if bias_correction else {"sample_limit": MEASURE_IMAGES}),
         seed=seed,
         progress=progress,
     )
+
+
+def _quiet_slices(plan: Plan, statistics: Statistics) -> dict[str, str]:
+    """Slices of a layer's channels whose values are much smaller than the layer's: Slice node -> the layer.
+
+    They would have to use the layer's scale. As layers of their own they get theirs.
+    """
+    found = {}
+    for node in plan.graph.nodes:
+        if not (plan.is_integer(node) and can_slice_weights(plan.graph, node)):
+            continue
+        whole, part = statistics.histograms[node.inputs[0]], statistics.histograms[node.output]
+        host = plan.graph.producer(node.inputs[0])
+        if host is not None and part.max - part.min < QUIET * (whole.max - whole.min):
+            found[node.name] = host.name
+    return found
 
 
 def _affines(plan: Plan, statistics: Statistics, observer: str) -> tuple[dict[str, Affine], dict[str, Affine]]:
@@ -166,9 +192,7 @@ def _affines(plan: Plan, statistics: Statistics, observer: str) -> tuple[dict[st
             histogram.merge(statistics.histograms[name])
         for low, high in _constants_in(plan, group):
             histogram.see(low, high)
-        of_group[group] = choose_affine(
-            histogram, plan.levels[group], observer=observer, po2=group in plan.po2
-        )
+        of_group[group] = choose_affine(histogram, plan.levels[group], observer=observer, po2=group in plan.po2)
     affines = {tensor: of_group[group] for tensor, group in plan.groups.items()}
     adapters = {
         node: choose_affine(statistics.histograms[a.tensor], a.levels, observer=observer, po2=a.po2)

@@ -122,8 +122,8 @@ class _Emitter:
     def _declare(self, name: str, form: str) -> str:
         shape = self._source.tensors[name].shape
         new = self._forms[name, form]
-        levels = form == "levels"
-        self._tensors[new] = Tensor(new, shape, "levels" if levels else "float32", self._affines[name] if levels else None)
+        affine = self._affines[name] if form == "levels" else None
+        self._tensors[new] = Tensor(new, shape, "float32" if affine is None else "levels", affine)
         return new
 
     def _add(self, op: str, name: str, inputs: tuple[str, ...], output: str, attrs: Any, params: Constants) -> None:
@@ -140,7 +140,8 @@ class _Emitter:
 
     def _quantize(self, name: str) -> None:
         output = self._declare(name, "levels")
-        self._add("Quantize", self._fresh(f"{name}/quantize"), (self._forms[name, "float"],), output, QuantizeAttrs(), {})
+        inputs = (self._forms[name, "float"],)
+        self._add("Quantize", self._fresh(f"{name}/quantize"), inputs, output, QuantizeAttrs(), {})
 
     def _dequantize(self, name: str) -> None:
         output = self._declare(name, "float")
@@ -259,8 +260,8 @@ class _Emitter:
     def _elementwise(self, node: Node, output: str, affine: Affine) -> None:
         """Unary, PRelu, Binary and bilinear Resize on levels."""
         if is_table(node):
-            table = build_table(double_function(node.attrs), self._affines[node.inputs[0]], affine)
-            self._add("Table", node.name, (self._forms[node.inputs[0], "levels"],), output, TableAttrs(), {"table": table})
+            params = {"table": build_table(double_function(node.attrs), self._affines[node.inputs[0]], affine)}
+            self._add("Table", node.name, (self._forms[node.inputs[0], "levels"],), output, TableAttrs(), params)
         elif node.op == "Resize":
             x = self._affines[node.inputs[0]]
             kind, params = requantize_constants(
@@ -291,9 +292,7 @@ class _Emitter:
         """A node that multiplies one tensor by constants, and may clamp it or have another slope below zero."""
         m64 = factors * real_multiplier(self._affines[operand].scale, 1.0, affine.scale)
         negative = None if slope is None else np.asarray(m64 * slope)
-        kind, params = requantize_constants(
-            self._plan.rule(node), m64, negative=negative, where=f"node '{node.name}'"
-        )
+        kind, params = requantize_constants(self._plan.rule(node), m64, negative=negative, where=f"node '{node.name}'")
         attrs = RequantizeAttrs(_requantize(kind, affine, clamp))
         self._add("Requantize", node.name, (self._forms[operand, "levels"],), output, attrs, params)
 
@@ -339,9 +338,8 @@ class _Emitter:
 
     def _constant_operand(self, node: Node, values: Array) -> tuple[str, Affine]:
         """A constant of an elementwise node in 8 bits; its largest and smallest values are levels."""
-        affine = affine_from_range(
-            float(values.min()), float(values.max()), Levels.of(256), po2=self._plan.base.po2, name=f"node '{node.name}'"
-        )
+        low, high, po2 = float(values.min()), float(values.max()), self._plan.base.po2
+        affine = affine_from_range(low, high, Levels.of(256), po2=po2, name=f"node '{node.name}'")
         u = to_memory(quantize(values, affine), affine.levels)
         return self._constant(f"{node.name}/constant", u, affine, "levels"), affine
 

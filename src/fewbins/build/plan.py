@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fewbins.errors import SchemeError
 from fewbins.graph import Graph, Node
-from fewbins.levels import Levels
-from fewbins.passes.fold_scale import channel_axis, per_channel
+from fewbins.levels import U4_DEPTH, Levels
+from fewbins.passes.fold_scale import channel_rows, per_channel
 from fewbins.passes.fuse_activation import WEIGHTED
 from fewbins.passes.share_scales import keeps_levels, share_scales
 from fewbins.scheme import LayerInfo, LayerScheme, Role, Scheme
@@ -126,29 +127,47 @@ def _role(graph: Graph, node: Node) -> Role:
     return "dw" if depthwise else "conv"
 
 
-def make_plan(graph: Graph, scheme: Scheme) -> Plan:
+def resolve_layers(graph: Graph, scheme: Scheme) -> dict[str, LayerScheme]:
+    """What every node with weights gets.
+
+    Raises:
+        SchemeError: a selector matches no layer, or a `u4` layer is too deep for its 16-bit accumulator.
+    """
+    layers = scheme.resolve(layer_infos(graph))
+    deep = []
+    for node in graph.nodes:
+        if node.op in WEIGHTED and layers[node.name].kind == "u4":
+            depth = channel_rows(node, graph.constant(node, "weight")).shape[1]
+            if depth > U4_DEPTH:
+                deep.append(f"'{node.name}' sums {depth}")
+    if deep:
+        raise SchemeError(
+            f"u4 sums at most {U4_DEPTH} products in 16 bits, but layer {', '.join(deep)}; "
+            "give such layers another scheme, as in name=4bit"
+        )
+    return layers
+
+
+def make_plan(graph: Graph, layers: Mapping[str, LayerScheme], base: LayerScheme) -> Plan:
     """Decide about every node and tensor.
 
     Args:
         graph: float graph after all passes.
-        scheme: what the user asked for.
-
-    Raises:
-        SchemeError: a selector matches no layer.
+        layers: from `resolve_layers`.
+        base: the scheme of nodes without weights.
     """
-    layers = scheme.resolve(layer_infos(graph))
-    integer, with_levels, floats = _forms(graph, _integer_candidates(graph, layers, scheme.base))
+    integer, with_levels, floats = _forms(graph, _integer_candidates(graph, layers, base))
     nodes = [node for node in graph.nodes if node.name in integer]
     joined = share_scales(graph, nodes)
     groups = {name: joined.get(name, name) for name in graph.tensors if name in with_levels}
-    levels = _levels(graph, groups, floats, integer, layers, scheme.base)
-    po2 = _po2_groups(nodes, groups, layers, scheme.base)
+    levels = _levels(graph, groups, floats, integer, layers, base)
+    po2 = _po2_groups(nodes, groups, layers, base)
     adapters = {}
     for node in nodes:
         layer = layers.get(node.name)
         if layer is not None and layer.activation is not None and not layer.reads(levels[groups[node.inputs[0]]]):
             adapters[node.name] = Adapter(node.inputs[0], layer.activation, layer.po2)
-    return Plan(graph, layers, scheme.base, integer, groups, levels, po2, floats, adapters)
+    return Plan(graph, layers, base, integer, groups, levels, po2, floats, adapters)
 
 
 def _integer_candidates(graph: Graph, layers: Mapping[str, LayerScheme], base: LayerScheme) -> set[str]:
@@ -180,7 +199,7 @@ def _forms(graph: Graph, candidates: set[str]) -> tuple[frozenset[str], set[str]
     floats = set(graph.inputs) | set(graph.outputs)
     for node in reversed(graph.nodes):
         wanted = any(name in with_levels for name in node.outputs)
-        if node.name not in candidates or not (wanted or node.op in WEIGHTED or _ends_in_float(node)):
+        if node.name not in candidates or not (wanted or node.op in WEIGHTED or _sums_to_float(graph, node)):
             floats.update((*node.inputs, *node.outputs))
             continue
         integer.add(node.name)
@@ -194,9 +213,16 @@ def _forms(graph: Graph, candidates: set[str]) -> tuple[frozenset[str], set[str]
     return frozenset(integer), with_levels, frozenset(n for n in floats if not graph.tensors[n].is_constant)
 
 
-def _ends_in_float(node: Node) -> bool:
-    """Whether the node, on levels, can write float32 by itself (kind "dequantize")."""
-    return node.op == "AveragePool" or (node.op == "Reduce" and node.attrs.function in ("mean", "sum"))
+def _sums_to_float(graph: Graph, node: Node) -> bool:
+    """Whether a mean or sum that only float nodes read is worth doing on levels (kind "dequantize": the sum is exact).
+
+    Behind an elementwise node it is not: squares, say, would first be rounded to levels, and what rounds to 0 is lost
+    for the mean (28 dB in a network that normalizes by the mean of squares, where all else together leaves 38 dB).
+    """
+    if node.op != "AveragePool" and not (node.op == "Reduce" and node.attrs.function in ("mean", "sum")):
+        return False
+    producer = graph.producer(node.inputs[0])
+    return producer is None or producer.op not in ("Binary", "Unary", "PRelu")
 
 
 def has_integer_form(graph: Graph, node: Node) -> bool:
@@ -287,11 +313,11 @@ def is_table(node: Node) -> bool:
 def _po2_groups(
     nodes: list[Node], groups: Mapping[str, str], layers: Mapping[str, LayerScheme], base: LayerScheme
 ) -> frozenset[str]:
-    found = set()
+    found: set[str] = set()
     for node in nodes:
         if layers[node.name].po2 if node.name in layers else base.po2:
             found.update(groups[name] for name in (*node.inputs, *node.outputs) if name in groups)
     return frozenset(found)
 
 
-__all__ = ["Adapter", "Plan", "channel_axis", "channel_factors", "is_table", "layer_infos", "make_plan"]
+__all__ = ["Adapter", "Plan", "channel_factors", "is_table", "layer_infos", "make_plan", "resolve_layers"]

@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewbins.build.plan import Plan
-from fewbins.errors import SchemeError
 from fewbins.graph import Graph, Node
-from fewbins.levels import U4_DEPTH
 from fewbins.numerics import Affine, dequantize, flush_subnormals, raise_weight_scales
 from fewbins.passes.fold_scale import channel_rows, output_channels, weight_of_rows
 from fewbins.rounding.lut import fit_table, nearest_entry
@@ -46,8 +44,8 @@ class LayerWeights:
     def signed(self) -> npt.NDArray[np.int32]:
         """`q_w - z_w`: what an accumulator adds up."""
         if self.table is not None:
-            return self.table[self.data].astype(np.int32)
-        return self.data.astype(np.int32) - np.int32(self.affine.zero_point)
+            return np.asarray(self.table[self.data], np.int32)
+        return np.asarray(self.data.astype(np.int32) - np.int32(self.affine.zero_point))
 
 
 def layer_bias(graph: Graph, node: Node) -> npt.NDArray[np.float64]:
@@ -57,9 +55,7 @@ def layer_bias(graph: Graph, node: Node) -> npt.NDArray[np.float64]:
     return np.zeros(output_channels(node, graph.constant(node, "weight").shape))
 
 
-def round_weights(
-    plan: Plan, node: Node, scale_a: float | None, scale_y: float | None, observer: str
-) -> LayerWeights:
+def round_weights(plan: Plan, node: Node, scale_a: float | None, scale_y: float | None, observer: str) -> LayerWeights:
     """Round the weights of one layer to what its scheme allows.
 
     Args:
@@ -68,18 +64,10 @@ def round_weights(
         scale_a: scale of its input; None in float32 arithmetic ("w" schemes).
         scale_y: scale of its output; None where that is float32.
         observer: see `rounding.nearest`.
-
-    Raises:
-        SchemeError: a `u4` layer is too deep for its 16-bit accumulator.
     """
     layer = plan.layers[node.name]
     weight = flush_subnormals(plan.graph.constant(node, "weight"))
     rows = np.ascontiguousarray(channel_rows(node, weight))
-    if layer.kind == "u4" and rows.shape[1] > U4_DEPTH:
-        raise SchemeError(
-            f"layer '{node.name}': u4 sums at most {U4_DEPTH} products in 16 bits, and this layer has {rows.shape[1]}; "
-            f'give it another scheme, such as "{node.name}"=4bit'
-        )
     scale, zero_point, table = _scales(rows, layer, observer)
     raised = np.zeros(1, bool)
     if scale_a is not None:

@@ -78,16 +78,14 @@ def collect(
     statistics = Statistics({name: Histogram() for name in tensors})
     every = [tensor.name for tensor in graph.activations()]
     reservoir = _Reservoir(statistics, sample_limit, seed)
-    free_batch = all(isinstance(graph.tensors[name].shape[0], str) for name in graph.inputs if graph.tensors[name].shape)
-    batch_size = 1
-    for batch in _batches(samples, lambda: batch_size if free_batch else 1):
+    size = _BatchSize(free=all(isinstance(graph.tensors[name].shape[0], str) for name in graph.inputs))
+    for batch in _batches(samples, size):
         first = not statistics.shapes
         inputs = [np.concatenate(arrays) if len(arrays) > 1 else arrays[0] for arrays in zip(*batch, strict=True)]
         traced = run(inputs, every if first else tensors)
         if first:
             statistics.shapes = {name: array.shape for name, array in traced.items()}
-            traced_bytes = 4 * sum(math.prod(statistics.shapes[name]) for name in every)
-            batch_size = int(np.clip(BATCH_BYTES // max(traced_bytes, 1), 1, 64))
+            size.fit(4 * sum(math.prod(statistics.shapes[name]) for name in every))
         for name in tensors:
             _observe(statistics.histograms[name], traced[name], name, len(batch))
         for sample in batch:
@@ -97,11 +95,23 @@ def collect(
     return statistics
 
 
-def _batches(samples: Iterable[Sample], size: Callable[[], int]) -> Iterator[list[Sample]]:
+class _BatchSize:
+    """How many samples a batch has: one, until it is known how much memory a sample takes."""
+
+    def __init__(self, *, free: bool) -> None:
+        self.samples = 1
+        self._free = free
+
+    def fit(self, sample_bytes: int) -> None:
+        if self._free:
+            self.samples = int(np.clip(BATCH_BYTES // max(sample_bytes, 1), 1, 64))
+
+
+def _batches(samples: Iterable[Sample], size: _BatchSize) -> Iterator[list[Sample]]:
     """Runs of samples of equal shapes; the size may change from batch to batch."""
     batch: list[Sample] = []
     for sample in samples:
-        if batch and (len(batch) >= size() or [a.shape for a in batch[0]] != [a.shape for a in sample]):
+        if batch and (len(batch) >= size.samples or [a.shape for a in batch[0]] != [a.shape for a in sample]):
             yield batch
             batch = []
         batch.append(sample)
@@ -127,7 +137,7 @@ def stride_for(shape: tuple[int, ...], samples: int) -> int:
     The step shares no factor with any size, so that it meets all rows, columns and channels alike.
 
     >>> stride_for((1, 16, 32, 32), 1), stride_for((1, 96, 112, 112), 1)
-    (1, 75)
+    (1, 79)
     """
     stride = max(1, math.ceil(math.prod(shape) / (VALUES_PER_SAMPLE * samples)))
     while stride > 1 and any(math.gcd(stride, size) > 1 for size in shape[1:] if size > 1):

@@ -107,10 +107,11 @@ def _checked(item: Item, tensors: Sequence[Tensor], index: int) -> Sample:
     return checked
 
 
-def _array(array: Any, tensor: Tensor, index: int) -> Array:
+def _array(item: Any, tensor: Tensor, index: int) -> Array:
     where = f"calibration images for input '{tensor.name}'"
-    if not isinstance(array, np.ndarray):
-        raise CalibrationError(f"{where}: an item is of type {type(array).__name__}; it must be a float32 array")
+    if not isinstance(item, np.ndarray):
+        raise CalibrationError(f"{where}: an item is of type {type(item).__name__}; it must be a float32 array")
+    array: Array = item
     if array.dtype != np.float32:
         raise CalibrationError(f"{where} are {array.dtype}; preprocess them and convert with .astype(numpy.float32)")
     if array.ndim == len(tensor.shape) - 1:

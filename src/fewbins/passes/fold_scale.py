@@ -101,10 +101,10 @@ def channel_rows(node: Node, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
     A ConvTranspose stores (I, O/groups, kH, kW); its output channel `g * O/groups + j` takes the inputs of group g.
     """
     if node.op != "ConvTranspose":
-        return weight.reshape(len(weight), -1)
+        return np.asarray(weight.reshape(len(weight), -1))
     groups = node.attrs.groups
     by_group = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], -1)
-    return by_group.transpose(0, 2, 1, 3).reshape(groups * weight.shape[1], -1)
+    return np.asarray(by_group.transpose(0, 2, 1, 3).reshape(groups * weight.shape[1], -1))
 
 
 def weight_of_rows(node: Node, rows: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:

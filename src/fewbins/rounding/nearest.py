@@ -39,7 +39,8 @@ def round_rows(rows: F32, scale: F32, levels: Levels, zero_point: int = 0) -> I8
     [[1, -2], [2, 2]]
     """
     steps = np.rint(rows / _column(scale))
-    return (np.clip(steps, levels.lo - zero_point, levels.hi - zero_point) + zero_point).astype(np.int8)
+    steps = np.clip(steps, levels.lo - zero_point, levels.hi - zero_point) + zero_point
+    return np.asarray(steps, np.int8)
 
 
 def symmetric_scales(rows: F32, levels: Levels, *, per_channel: bool, observer: str = "mse", po2: bool = False) -> F32:
@@ -65,10 +66,10 @@ def symmetric_scales(rows: F32, levels: Levels, *, per_channel: bool, observer: 
     if observer == "percentile":
         largest = np.quantile(np.abs(work), 1.0 - OUTLIERS, axis=1).astype(np.float64)
     if observer == "mse":
-        scale = _search(work, largest / levels.magnitude, levels.lo, levels.hi, po2)
+        found = _search(work, largest / levels.magnitude, levels.lo, levels.hi, po2)
     else:
-        scale = symmetric_scale(largest, levels, po2=po2, dead=0.0, name="weights")
-    scale = np.where(largest > 0, scale, 0.0).astype(np.float32)
+        found = symmetric_scale(largest, levels, po2=po2, dead=0.0, name="weights").astype(np.float64)
+    scale = np.asarray(np.where(largest > 0, found, 0.0), np.float32)
     return scale if per_channel else scale.reshape(())
 
 
@@ -143,7 +144,7 @@ def _errors(rows: F32, scale: F64, lo: int, hi: int) -> F64:
         np.clip(steps, lo, hi, out=steps)
         steps *= s
         steps -= block
-        return np.einsum("ck,ck->c", steps, steps, dtype=np.float64)
+        return np.asarray(np.einsum("ck,ck->c", steps, steps, dtype=np.float64))
 
     return _by_blocks(part, rows, scale.astype(np.float32))
 
