@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The kernel files and the flags of each; included by engine/CMakeLists.txt, paths relative to engine/.
 # Nothing is compiled for the machine that builds: a file may use exactly the instruction set that it is named after.
+# -O3 in every build type: unoptimized and instrumented, the assembly would find too few free registers.
 set(kernel_flags_common -O3 -ffp-contract=off)
 set(kernel_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(kernel_flags_avx512vnni -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni ${kernel_flags_avx2})

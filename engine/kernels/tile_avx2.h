@@ -71,9 +71,10 @@
   "dec %[taps]\n"                              \
   "jnz 1b\n"
 
-#define FB_CLOBBERS                                                                                                  \
-  "cc", "memory", "r8", "r9", "r10", "r11", "r12", "r13", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",    \
-      "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+#define FB_VECTORS                                                                                                \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",      \
+      "xmm13", "xmm14", "xmm15"
+#define FB_CLOBBERS "cc", "memory", "r8", "r9", "r10", "r11", "r12", "r13", FB_VECTORS
 // clang-format on
 
 namespace fewbins {

@@ -145,7 +145,7 @@ void run_tile(const GemmTask& task) {
         : [rows] "+r"(rows), [panel] "+r"(panel), [taps] "+r"(taps), [left] "+r"(left), [length] "=&r"(length),       \
           [index] "=&r"(index), [taps_of_block] "=&r"(taps_of_block)                                                  \
         : [depth] "m"(depth), [block] "m"(block), [group] "m"(group), [stride] "m"(stride), [tile] "m"(task.tile)     \
-        : FB_CLOBBERS);                                                                                               \
+        : "cc", "memory", "r8", "r9", "r10", FB_VECTORS);                                                             \
   }
 // clang-format on
 SHORT_BLOCKS(1)
