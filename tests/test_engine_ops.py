@@ -248,8 +248,8 @@ def test_extreme_operands_do_not_overflow(rng: np.random.Generator) -> None:
 def test_weights_of_every_scheme_run(rng: np.random.Generator) -> None:
     affine = Affine(0.5, 6, Levels.u4())
     x = draw_levels(rng, affine, 2, 12, 5, 5)
-    params = {"weight": rng.integers(0, 16, (7, 12, 3, 3)).astype(np.uint8), "bias": rng.integers(-9, 9, 7).astype(np.int32),
-              "multiplier": np.float32([1])}  # fmt: skip
+    weight = rng.integers(0, 16, (7, 12, 3, 3)).astype(np.uint8)
+    params = {"weight": weight, "bias": rng.integers(-9, 9, 7).astype(np.int32), "multiplier": np.float32([1])}
     attrs = ConvAttrs((3, 3), pads=(1, 1, 1, 1), requantize=Requantize("dequantize"))
     check("Conv", attrs, [x], affines=[affine], params=params, weight_affine=Affine(0.25, 9, Levels.u4()))
     table = {**params, "weight_table": rng.integers(-127, 128, 16).astype(np.int8)}

@@ -99,8 +99,8 @@ class ConvTransposeOp final : public NodeOp {
   std::vector<Piece> pieces_;
 };
 
-// One phase's weights as [group][column][tap][channel] from (I, O/groups, kH, kW). A phase without taps gets one of
-// zero weights: its outputs are the bias.
+// One phase's weights as [group][column][tap][channel] from (I, O/groups, kH, kW). A phase without taps gets a
+// single zero weight per column: its outputs are the bias.
 template <class T>
 std::vector<T> phase_weights(const std::vector<T>& weights, const ProductShape& all, int64_t kernel_width,
                              const Phase& rows, const Phase& columns, const ProductShape& phase) {
@@ -152,7 +152,8 @@ ConvTransposeOp::ConvTransposeOp(const NodeDef& node, const OpContext& context) 
   for (const Phase& rows : phases_of(window_, 0)) {
     for (const Phase& columns : phases_of(window_, 1)) {
       ProductShape phase = shape_;
-      phase.taps = std::max<int64_t>(1, static_cast<int64_t>(rows.taps.size() * columns.taps.size()));
+      phase.taps = static_cast<int64_t>(rows.taps.size() * columns.taps.size());
+      if (phase.taps == 0) phase.taps = phase.channels = 1;
       const auto part = [&](const auto& all) {
         return phase_weights(all, shape_, window_.kernel[1], rows, columns, phase);
       };
@@ -171,6 +172,8 @@ std::unique_ptr<OpState> ConvTransposeOp::prepare(const PrepareArgs& args) const
   const auto count = [](int64_t size, int64_t phase, int64_t stride) {
     return phase < size ? (size - 1 - phase) / stride + 1 : 0;
   };
+  constexpr int64_t kMostOffsets = int64_t{1} << 29;
+  if (shape_.taps > kMostOffsets / (to[2] * to[3])) fail_shape(node_, "its output is too large: ", to[2], "x", to[3]);
   for (const Piece& piece : pieces_) {
     const int64_t lines = count(to[2], piece.rows.phase, window_.strides[0]);
     const int64_t run = count(to[3], piece.columns.phase, window_.strides[1]);

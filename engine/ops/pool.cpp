@@ -6,6 +6,8 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -24,28 +26,17 @@ struct PoolState final : OpState {
   std::vector<int64_t> row_counts;     // per output row: taps that count in an average
   std::vector<int64_t> column_counts;  // per output column
   std::map<int64_t, Epilogue> means;   // by how many elements are averaged
+  size_t pointer_bytes = 0;            // of a slot's scratch
 };
-
-// The taps of one output row or column that lie inside the input: source indices, tap by tap.
-void sources(const Extent& extent, int64_t o, std::vector<int64_t>& into) {
-  into.clear();
-  for (int64_t tap = 0; tap < extent.kernel; ++tap) {
-    const int64_t at = extent.source(o, tap);
-    if (at >= 0 && at < extent.in) into.push_back(at);
-  }
-}
 
 // How many taps of output `o` an average counts: those inside the input, or inside the padded input.
 int64_t counted(const Extent& extent, int64_t o, bool with_padding) {
-  const int64_t before = with_padding ? extent.pad_begin : 0;
-  const int64_t after = with_padding ? extent.pad_end : 0;
-  int64_t count = 0;
-  for (int64_t tap = 0; tap < extent.kernel; ++tap) {
-    const int64_t at = extent.source(o, tap);
-    count += at >= -before && at < extent.in + after ? 1 : 0;
-  }
-  return count;
+  const auto [first, end] = with_padding ? extent.taps_between(o, -extent.pad_begin, extent.in + extent.pad_end)
+                                         : extent.taps_between(o, 0, extent.in);
+  return end - first;
 }
+
+size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 class PoolOp : public NodeOp {
  public:
@@ -75,54 +66,61 @@ class PoolOp : public NodeOp {
     state->rows = window_extent(window_, 0, dims[2], node_);
     state->columns = window_extent(window_, 1, dims[3], node_);
     state->form = "direct";
-    state->scratch_bytes_per_slot = scratch_bytes(dims[1]);
+    const int64_t most = std::min(state->rows.kernel, dims[2]) * std::min(state->columns.kernel, dims[3]);
+    state->pointer_bytes = round_up(static_cast<size_t>(most) * sizeof(void*));
+    // Behind the pointers the sums of one pixel: double for floats, int32 for levels.
+    state->scratch_bytes_per_slot = state->pointer_bytes + round_up(static_cast<size_t>(dims[1]) * sizeof(double));
     prepare_means(args, *state);
     return state;
   }
 
   void run(const RunArgs& args) const override {
     const auto& state = static_cast<const PoolState&>(args.state);
-    const Dims& dims = args.in_desc[0].dims;
-    const int64_t out_rows = state.rows.out;
-    args.pool.parallel_for(dims[0] * out_rows, 1, [&](int64_t begin, int64_t end, int slot) {
-      std::vector<int64_t> ys;
-      std::vector<int64_t> xs;
-      std::vector<const void*> taps;
-      const size_t bytes = dtype_bytes(args.in_desc[0].dtype);
-      for (int64_t line = begin; line < end; ++line) {
-        const auto* image =
-            args.input<std::byte>(0) + static_cast<size_t>(line / out_rows * dims[2] * dims[3] * dims[1]) * bytes;
-        const int64_t oy = line % out_rows;
-        sources(state.rows, oy, ys);
-        for (int64_t ox = 0; ox < state.columns.out; ++ox) {
-          sources(state.columns, ox, xs);
-          taps.clear();
-          for (const int64_t y : ys)
-            for (const int64_t x : xs) taps.push_back(image + static_cast<size_t>((y * dims[3] + x) * dims[1]) * bytes);
-          pool_one(args, state, {oy, ox, (line * state.columns.out + ox) * dims[1], slot}, taps);
-        }
-      }
+    const int64_t rows = args.in_desc[0].dims[0] * state.rows.out;
+    args.pool.parallel_for(rows, 1, [&](int64_t begin, int64_t end, int slot) {
+      for (int64_t row = begin; row < end; ++row) pool_row(args, state, row, args.scratch_of(slot));
     });
   }
 
  protected:
-  // One output pixel: where it is, and its first element in the output.
-  struct Place {
+  // One output pixel: the pixels under its window that lie inside the input, and where it goes.
+  struct Pixel {
+    std::span<const void* const> taps;
     int64_t row;
     int64_t column;
-    int64_t offset;
-    int slot;
+    int64_t offset;   // its first element in the output
+    std::byte* sums;  // scratch
   };
 
-  // Computes the channels of one output pixel from the pixels under its window.
-  virtual void pool_one(const RunArgs& args, const PoolState& state, const Place& place,
-                        const std::vector<const void*>& taps) const = 0;
-  [[nodiscard]] virtual size_t scratch_bytes(int64_t channels) const = 0;
+  virtual void pool_one(const RunArgs& args, const PoolState& state, const Pixel& pixel) const = 0;
   virtual void prepare_means(const PrepareArgs& args, PoolState& state) const = 0;
 
   Isa isa_;
   const ElementwiseKernels& kernels_;
   Window window_;
+
+ private:
+  // `row` counts the output rows of all images.
+  void pool_row(const RunArgs& args, const PoolState& state, int64_t row, std::byte* scratch) const {
+    const Dims& dims = args.in_desc[0].dims;
+    const auto pixel_bytes = static_cast<size_t>(dims[1]) * dtype_bytes(args.in_desc[0].dtype);
+    const int64_t oy = row % state.rows.out;
+    const auto* image =
+        args.input<std::byte>(0) + static_cast<size_t>(row / state.rows.out * dims[2] * dims[3]) * pixel_bytes;
+    const auto [top, bottom] = state.rows.taps_between(oy, 0, dims[2]);
+    auto** pointers = reinterpret_cast<const void**>(scratch);
+    for (int64_t ox = 0; ox < state.columns.out; ++ox) {
+      const auto [left, right] = state.columns.taps_between(ox, 0, dims[3]);
+      size_t count = 0;
+      for (int64_t a = top; a < bottom; ++a) {
+        const int64_t line = state.rows.source(oy, a) * dims[3];
+        for (int64_t b = left; b < right; ++b)
+          pointers[count++] = image + static_cast<size_t>(line + state.columns.source(ox, b)) * pixel_bytes;
+      }
+      pool_one(args, state,
+               {{pointers, count}, oy, ox, (row * state.columns.out + ox) * dims[1], scratch + state.pointer_bytes});
+    }
+  }
 };
 
 class MaxPoolOp final : public PoolOp {
@@ -130,30 +128,28 @@ class MaxPoolOp final : public PoolOp {
   MaxPoolOp(const NodeDef& node, const OpContext& context) : PoolOp(node, context) { require_same_type(node, context); }
 
  protected:
-  void pool_one(const RunArgs& args, const PoolState& /*state*/, const Place& place,
-                const std::vector<const void*>& taps) const override {
+  void pool_one(const RunArgs& args, const PoolState& /*state*/, const Pixel& pixel) const override {
     const auto channels = static_cast<size_t>(args.in_desc[0].dims[1]);
     if (args.in_desc[0].dtype == DType::f32) {
-      auto* y = args.output<float>(0) + place.offset;
+      auto* y = args.output<float>(0) + pixel.offset;
       std::fill_n(y, channels, -std::numeric_limits<float>::infinity());
-      for (const void* tap : taps) {
+      for (const void* tap : pixel.taps) {
         const auto* x = static_cast<const float*>(tap);
         for (size_t c = 0; c < channels; ++c) y[c] = x[c] > y[c] || std::isnan(x[c]) ? x[c] : y[c];
       }
       return;
     }
-    auto* y = args.output<uint8_t>(0) + place.offset;
-    if (taps.empty()) {
+    auto* y = args.output<uint8_t>(0) + pixel.offset;
+    if (pixel.taps.empty()) {
       std::fill_n(y, channels, uint8_t{0});
       return;
     }
-    kernels_.max_rows({.rows = reinterpret_cast<const uint8_t* const*>(taps.data()),
-                       .row_count = taps.size(),
+    kernels_.max_rows({.rows = reinterpret_cast<const uint8_t* const*>(pixel.taps.data()),
+                       .row_count = pixel.taps.size(),
                        .channels = channels,
                        .out = y});
   }
 
-  [[nodiscard]] size_t scratch_bytes(int64_t /*channels*/) const override { return 0; }
   void prepare_means(const PrepareArgs& /*args*/, PoolState& /*state*/) const override {}
 };
 
@@ -178,49 +174,47 @@ class AveragePoolOp final : public PoolOp {
     for (int64_t o = 0; o < state.columns.out; ++o)
       state.column_counts.push_back(counted(state.columns, o, include_pad_));
     if (!rule_) return;
-    for (const int64_t row : state.row_counts) {
-      for (const int64_t column : state.column_counts) {
+    // Each count once: most windows lie inside the input and have the same.
+    constexpr size_t kMostCounts = 65536;
+    const std::set<int64_t> rows(state.row_counts.begin(), state.row_counts.end());
+    const std::set<int64_t> columns(state.column_counts.begin(), state.column_counts.end());
+    for (const int64_t row : rows) {
+      for (const int64_t column : columns) {
         const int64_t n = std::max<int64_t>(1, row * column);
-        if (n > std::numeric_limits<int32_t>::max() / 255)
-          fail_shape(node_, "a window of ", n, " elements is too large");
+        if (n > std::numeric_limits<int32_t>::max() / 255 || state.means.size() > kMostCounts)
+          fail_shape(node_, "its windows over the padded input are too large");
         if (!state.means.contains(n))
           state.means.emplace(n, Epilogue::mean(node_, isa_, *rule_, args.in[0].affine, n, args.out[0]));
       }
     }
   }
 
-  // Sums of one pixel: double for floats, int32 for levels.
-  [[nodiscard]] size_t scratch_bytes(int64_t channels) const override {
-    return static_cast<size_t>(channels) * sizeof(double);
-  }
-
-  void pool_one(const RunArgs& args, const PoolState& state, const Place& place,
-                const std::vector<const void*>& taps) const override {
+  void pool_one(const RunArgs& args, const PoolState& state, const Pixel& pixel) const override {
     const auto channels = static_cast<size_t>(args.in_desc[0].dims[1]);
     const int64_t n = std::max<int64_t>(
-        1, state.row_counts[static_cast<size_t>(place.row)] * state.column_counts[static_cast<size_t>(place.column)]);
+        1, state.row_counts[static_cast<size_t>(pixel.row)] * state.column_counts[static_cast<size_t>(pixel.column)]);
     if (!rule_) {
-      auto* sums = reinterpret_cast<double*>(args.scratch_of(place.slot));
+      auto* sums = reinterpret_cast<double*>(pixel.sums);
       std::fill_n(sums, channels, 0.0);
-      for (const void* tap : taps) {
+      for (const void* tap : pixel.taps) {
         const auto* x = static_cast<const float*>(tap);
         for (size_t c = 0; c < channels; ++c) sums[c] += static_cast<double>(x[c]);
       }
-      auto* y = args.output<float>(0) + place.offset;
+      auto* y = args.output<float>(0) + pixel.offset;
       for (size_t c = 0; c < channels; ++c) y[c] = static_cast<float>(sums[c] / static_cast<double>(n));
       return;
     }
-    auto* sums = reinterpret_cast<int32_t*>(args.scratch_of(place.slot));
-    kernels_.sum_rows({.rows = reinterpret_cast<const uint8_t* const*>(taps.data()),
-                       .row_count = taps.size(),
+    auto* sums = reinterpret_cast<int32_t*>(pixel.sums);
+    kernels_.sum_rows({.rows = reinterpret_cast<const uint8_t* const*>(pixel.taps.data()),
+                       .row_count = pixel.taps.size(),
                        .channels = channels,
                        .out = sums});
     const AffineInfo& affine = args.in_desc[0].affine;
-    const int32_t centre = static_cast<int32_t>(taps.size()) * (affine.lo - affine.zero_point);
+    const int32_t centre = static_cast<int32_t>(pixel.taps.size()) * (affine.lo - affine.zero_point);
     for (size_t c = 0; c < channels; ++c) sums[c] += centre;
     const Epilogue& mean = state.means.at(n);
     mean.apply(sums, static_cast<int64_t>(channels),
-               args.output<std::byte>(0) + place.offset * static_cast<int64_t>(mean.output_bytes()));
+               args.output<std::byte>(0) + pixel.offset * static_cast<int64_t>(mean.output_bytes()));
   }
 
  private:

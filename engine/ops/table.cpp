@@ -18,9 +18,17 @@ constexpr int64_t kGrain = 16384;
 constexpr size_t kEntries = 256;
 constexpr size_t kMostChannels = 65536;
 
+// One of the two is filled: entries [level][channel].
+struct Entries {
+  std::vector<uint8_t> bytes{};
+  std::vector<float> floats{};
+  size_t channels = 1;
+};
+
 class TableOp final : public NodeOp {
  public:
-  TableOp(const NodeDef& node, const OpContext& context) : NodeOp(node), kernels_(select_elementwise(context.isa)) {
+  TableOp(const NodeDef& node, const OpContext& context, Entries entries)
+      : NodeOp(node), kernels_(select_elementwise(context.isa)), entries_(std::move(entries)) {
     check_arity(node, 1, 1);
     require_input(node, context, 0, DType::levels);
     require_output(node, context, context.desc(node.outputs[0]).dtype);
@@ -28,14 +36,14 @@ class TableOp final : public NodeOp {
 
   void infer(std::span<const TensorDesc> in, std::span<TensorDesc> out) const override {
     const Dims& dims = in[0].dims;
-    if (channels_ != 1 && (dims.rank < 2 || dims[1] != static_cast<int64_t>(channels_)))
-      fail_shape(node_, "input ", dims.text(), " does not have ", channels_, " channels on axis 1");
+    if (entries_.channels != 1 && (dims.rank < 2 || dims[1] != static_cast<int64_t>(entries_.channels)))
+      fail_shape(node_, "input ", dims.text(), " does not have ", entries_.channels, " channels on axis 1");
     out[0].dims = dims;
   }
 
   std::unique_ptr<OpState> prepare(const PrepareArgs& /*args*/) const override {
     auto state = std::make_unique<OpState>();
-    if (floats_.empty()) state->alias = Alias::in_place;
+    if (entries_.floats.empty()) state->alias = Alias::in_place;
     return state;
   }
 
@@ -45,36 +53,32 @@ class TableOp final : public NodeOp {
     // How many neighbours in memory share a channel.
     const auto run = static_cast<size_t>(dims.rank < 2 ? 1 : memory_strides(dims)[1]);
     args.pool.parallel_for(dims.count(), kGrain, [&](int64_t begin, int64_t end, int) {
-      if (!floats_.empty()) return look_up(floats_, u, args.output<float>(0), begin, end, run);
-      if (channels_ != 1) return look_up(bytes_, u, args.output<uint8_t>(0), begin, end, run);
+      if (!entries_.floats.empty()) return look_up(entries_.floats, u, args.output<float>(0), begin, end, run);
+      if (entries_.channels != 1) return look_up(entries_.bytes, u, args.output<uint8_t>(0), begin, end, run);
       kernels_.lookup({.u = u + begin,
                        .count = static_cast<size_t>(end - begin),
-                       .table = bytes_.data(),
+                       .table = entries_.bytes.data(),
                        .out = args.output<uint8_t>(0) + begin});
     });
   }
-
-  // Entries [level][channel].
-  std::vector<uint8_t> bytes_;
-  std::vector<float> floats_;
-  size_t channels_ = 1;
 
  private:
   template <class T>
   void look_up(const std::vector<T>& table, const uint8_t* u, T* y, int64_t begin, int64_t end, size_t run) const {
     const auto first = static_cast<size_t>(begin);
-    size_t channel = first / run % channels_;
+    size_t channel = first / run % entries_.channels;
     size_t left = run - first % run;
     for (auto i = first; i < static_cast<size_t>(end); ++i) {
-      y[i] = table[u[i] * channels_ + channel];
+      y[i] = table[u[i] * entries_.channels + channel];
       if (--left == 0) {
         left = run;
-        channel = channel + 1 == channels_ ? 0 : channel + 1;
+        channel = channel + 1 == entries_.channels ? 0 : channel + 1;
       }
     }
   }
 
   const ElementwiseKernels& kernels_;
+  Entries entries_;
 };
 
 size_t constants_of(const NodeDef& node, const OpContext& context) {
@@ -89,40 +93,39 @@ size_t constants_of(const NodeDef& node, const OpContext& context) {
 }  // namespace
 
 std::unique_ptr<Op> make_table(const NodeDef& node, const OpContext& context) {
-  auto op = std::make_unique<TableOp>(node, context);
+  check_arity(node, 1, 1);
   const TensorDesc out = require_output(node, context, DType::levels);
   const auto table = Params(node, context).required("table", DType::u8).as<uint8_t>();
   if (table.size() != kEntries) fail_node(node, "table has ", table.size(), " entries, expected ", kEntries);
   for (const uint8_t entry : table)
     if (entry > out.affine.hi - out.affine.lo)
       fail_node(node, "table entry ", int{entry}, " is above the output's last level ", out.affine.hi - out.affine.lo);
-  op->bytes_.assign(table.begin(), table.end());
-  return op;
+  return std::make_unique<TableOp>(node, context, Entries{.bytes = {table.begin(), table.end()}});
 }
 
 std::unique_ptr<Op> make_requantize(const NodeDef& node, const OpContext& context) {
-  auto op = std::make_unique<TableOp>(node, context);
+  check_arity(node, 1, 1);
   if (!Attrs(node).requantize()) fail_node(node, "attribute 'requantize' is null");
-  op->channels_ = constants_of(node, context);
-  const Epilogue epilogue(node, context, static_cast<int64_t>(op->channels_), false);
+  Entries entries{.channels = constants_of(node, context)};
+  const Epilogue epilogue(node, context, static_cast<int64_t>(entries.channels), false);
   const AffineInfo input = context.desc(node.inputs[0]).affine;
-  std::vector<int32_t> acc(kEntries * op->channels_);
+  std::vector<int32_t> acc(kEntries * entries.channels);
   for (size_t i = 0; i < acc.size(); ++i)
-    acc[i] = static_cast<int32_t>(i / op->channels_) + input.lo - input.zero_point;
+    acc[i] = static_cast<int32_t>(i / entries.channels) + input.lo - input.zero_point;
   Tile tile{.acc = acc.data(),
-            .acc_stride = op->channels_,
+            .acc_stride = entries.channels,
             .rows = kEntries,
-            .cols = op->channels_,
-            .out_stride = op->channels_};
+            .cols = entries.channels,
+            .out_stride = entries.channels};
   if (epilogue.makes_float()) {
-    op->floats_.resize(acc.size());
-    tile.out = op->floats_.data();
+    entries.floats.resize(acc.size());
+    tile.out = entries.floats.data();
   } else {
-    op->bytes_.resize(acc.size());
-    tile.out = op->bytes_.data();
+    entries.bytes.resize(acc.size());
+    tile.out = entries.bytes.data();
   }
   epilogue.run(tile);
-  return op;
+  return std::make_unique<TableOp>(node, context, std::move(entries));
 }
 
 }  // namespace fewbins

@@ -2,6 +2,7 @@
 // Windows of convolutions and pools: their attributes and the sizes that follow from them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -34,6 +35,16 @@ struct Extent {
 
   // Where tap `tap` of output `o` reads; outside 0..in-1 is padding.
   [[nodiscard]] int64_t source(int64_t o, int64_t tap) const { return o * stride - pad_begin + tap * dilation; }
+
+  // The taps of output `o` that read from lo..hi - 1: first and one past the last, equal where there are none.
+  [[nodiscard]] std::array<int64_t, 2> taps_between(int64_t o, int64_t lo, int64_t hi) const {
+    const auto first_at = [&](int64_t bound) {
+      const int64_t distance = bound - source(o, 0);
+      return distance <= 0 ? 0 : std::min(kernel, (distance + dilation - 1) / dilation);
+    };
+    const int64_t first = first_at(lo);
+    return {first, std::max(first, first_at(hi))};
+  }
 };
 
 // Reads kernel, strides, pads, dilations and, where `with_auto_pad`, auto_pad.
