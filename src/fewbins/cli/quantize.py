@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json as json_module
 import os
 import time
@@ -63,6 +64,7 @@ def command(
             preprocessing=prepare,
             labels=names,
             seed=seed,
+            provenance={"source": os.path.basename(model), "source_sha256": _sha256(model)},
             progress=tick,
         )
     result.save(output)
@@ -83,6 +85,14 @@ def command(
     smaller = body["onnx_size_bytes"] / body["size_bytes"]
     print(f"{output}: {size_text(body['size_bytes'])}, {smaller:.1f}x smaller than {model}")
     say(f"{seconds:.1f} s")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _images(data: Dataset, limit: int | None) -> Any:
