@@ -212,6 +212,8 @@ class Context:
         return self._constant(constant, hint)
 
     def _constant(self, value: Constant, hint: str) -> str:
+        if value.data.size == 0:
+            raise NodeError(f"reads a constant of shape {show_shape(value.shape)}, which has no elements")
         key = id(value.data)
         if key not in self._constants:
             made = self._new_id()

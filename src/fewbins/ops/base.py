@@ -137,8 +137,8 @@ def check_window(
         ("pads", pads, 4, 0),
         ("dilations", dilations, 2, 1),
     ):
-        if len(values) != count or min(values) < least:
-            raise GraphError(f"{op}: {what} {tuple(values)} must be {count} integers >= {least}")
+        if len(values) != count or min(values) < least or max(values) >= 2**31:
+            raise GraphError(f"{op}: {what} {tuple(values)} must be {count} integers from {least} to {2**31 - 1}")
 
 
 def check_clamp(op: str, clamp: tuple[float | None, float | None] | None) -> None:
