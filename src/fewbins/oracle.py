@@ -22,7 +22,7 @@ import numpy as np
 from fewbins.errors import GraphError, ShapeError
 from fewbins.graph import Graph, Node, Tensor
 from fewbins.numerics import from_memory
-from fewbins.ops import REGISTRY
+from fewbins.ops import REGISTRY, infer_node
 from fewbins.ops.dtypes import check_dtypes
 from fewbins.ops.shapes import is_unknown, show
 
@@ -82,12 +82,13 @@ def run_node(graph: Graph, node: Node, values: Sequence[Array] | Mapping[str, Ar
     Raises:
         ShapeError, GraphError: the operands do not fit; names the node.
     """
-    if node.op not in REGISTRY:
-        raise GraphError(f"node '{node.name}' ({node.op}): the oracle knows no such operator")
     if isinstance(values, Mapping):
         operands = [value_of(graph, name, values) for name in node.inputs]
     else:
         operands = list(values)
+    # Sizes that are free in the graph are known only now.
+    params = {role: graph.tensors[name].shape for role, name in node.params.items()}
+    infer_node(node, [operand.shape for operand in operands], params)
     check_dtypes(node, graph)
     return REGISTRY[node.op].oracle(node, operands, graph)
 
