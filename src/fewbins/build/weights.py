@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewbins.build.plan import Plan
+from fewbins.errors import CalibrationError
 from fewbins.graph import Graph, Node
 from fewbins.numerics import Affine, dequantize, flush_subnormals, raise_weight_scales
 from fewbins.passes.fold_scale import channel_rows, output_channels, weight_of_rows
@@ -64,9 +65,18 @@ def round_weights(plan: Plan, node: Node, scale_a: float | None, scale_y: float 
         scale_a: scale of its input; None in float32 arithmetic ("w" schemes).
         scale_y: scale of its output; None where that is float32.
         observer: see `rounding.nearest`.
+
+    Raises:
+        CalibrationError: a weight or a bias is not finite.
     """
     layer = plan.layers[node.name]
     weight = flush_subnormals(plan.graph.constant(node, "weight"))
+    for what, values in (("weight", weight), ("bias", layer_bias(plan.graph, node))):
+        if not np.isfinite(values).all():
+            bad = values[~np.isfinite(values)][0]
+            raise CalibrationError(
+                f"layer '{node.name}': a {what} is {bad}; repair the network, or make the layer float"
+            )
     rows = np.ascontiguousarray(channel_rows(node, weight))
     scale, zero_point, table = _scales(rows, layer, observer)
     raised = np.zeros(1, bool)

@@ -67,6 +67,6 @@ def correct(before: F32, target: F32, activation: Activation) -> F64:
 
 def lowers_error(before: F32, target: F32, activation: Activation, shift: F64) -> npt.NDArray[np.bool_]:
     """For each channel, whether the shift lowers the squared error of the layer's output on the samples."""
-    old = np.square(activation(before) - target).sum(axis=0, dtype=np.float64)
-    new = np.square(activation(before + shift.astype(np.float32)) - target).sum(axis=0, dtype=np.float64)
+    old = np.square(activation(before) - target, dtype=np.float64).sum(axis=0)
+    new = np.square(activation(before + shift.astype(np.float32)) - target, dtype=np.float64).sum(axis=0)
     return np.asarray(new < old)
