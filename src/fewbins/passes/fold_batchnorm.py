@@ -48,10 +48,10 @@ def fold_batchnorm(graph: Graph) -> Graph:
 
 def _affine(graph: Graph, node: Node) -> tuple[F64, F64]:
     """Factor and sum of each channel, in float64."""
-    scale, bias, mean, var = (
-        graph.constant(node, role).astype(np.float64) for role in ("scale", "bias", "mean", "var")
-    )
     with np.errstate(all="ignore"):
+        scale, bias, mean, var = (
+            graph.constant(node, role).astype(np.float64) for role in ("scale", "bias", "mean", "var")
+        )
         factor = scale / np.sqrt(var + node.attrs.epsilon)
         shift = bias - mean * factor
         wrong = np.flatnonzero(~(np.isfinite(factor.astype(np.float32)) & np.isfinite(shift.astype(np.float32))))

@@ -68,8 +68,9 @@ def _fold(host: Node, node: Node, tensors: dict[str, Tensor]) -> Node | None:
         scale, shift = (-scale, values) if constant_first else (scale, -values)
     else:
         return None
-    new_weight = scale_channels(host, weight, scale).astype(np.float32)
-    new_bias = (bias * scale + shift).astype(np.float32)
+    with np.errstate(all="ignore"):
+        new_weight = scale_channels(host, weight, scale).astype(np.float32)
+        new_bias = (bias * scale + shift).astype(np.float32)
     if not (np.isfinite(new_weight).all() and np.isfinite(new_bias).all()):
         return None
     params = dict(host.params)
