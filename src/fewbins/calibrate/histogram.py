@@ -92,7 +92,7 @@ class Histogram:
 
         >>> h = Histogram()
         >>> h.add(np.arange(1000, dtype=np.float32))
-        >>> abs(h.quantile(0.9) - 900) <= h.width, h.quantile(0.0), h.quantile(1.0)
+        >>> abs(h.quantile(0.9) - 899) <= h.width, h.quantile(0.0), h.quantile(1.0)
         (True, 0.0, 999.0)
         """
         if fraction <= 0.0:
