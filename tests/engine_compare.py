@@ -63,7 +63,10 @@ def check(
     """Fail unless the engine gives what the oracle gives, on every instruction set of this machine, at 1 and 2 threads.
 
     Args:
-        op, attrs, inputs, tensors: as `fewbins.ops.evaluate.single_node` takes them.
+        op: the operator; this and the next three are as `fewbins.ops.evaluate.single_node` takes them.
+        attrs: its attributes.
+        inputs: its inputs.
+        **tensors: affines, output, params, weight_affine.
         tolerance: 0 for equal bits; else the largest difference, relative to the largest magnitude.
         constants: the inputs that are constants of the file.
     """

@@ -120,6 +120,20 @@ BOOST_AUTO_TEST_CASE(the_other_operators_refuse_too) {
     "coordinates":"asymmetric","nearest":"floor","requantize":null})"));
 }
 
+BOOST_AUTO_TEST_CASE(a_huge_window_costs_what_it_reads_and_not_what_it_spans) {
+  for (const char* op : {"MaxPool", "AveragePool"}) {
+    OneOp pool(op, R"({"kernel":[1048576,1],"strides":[1,1],"pads":[1048575,0,1048575,0],"dilations":[1,1],
+      "ceil_mode":false,"count_include_pad":false,"auto_pad":"explicit","requantize":null})");
+    pool.input(DType::f32);
+    const std::vector<float> x{3, 1, 4, 2};
+    const auto y = pool.run<float>({{1, 1, 4, 1}}, {x.data()}, Isa::scalar, 1);
+    BOOST_TEST(y.size() == size_t{1048576} + 3);
+    BOOST_TEST(y.front() == 3);
+    BOOST_TEST(y[2] == (std::string(op) == "MaxPool" ? 4.0F : static_cast<float>(8.0 / 3.0)));
+    BOOST_TEST(y.back() == 2);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(shapes_that_do_not_fit_are_refused) {
   OneOp reshape("Reshape", R"({"shape":[5,-1]})");
   reshape.input(DType::f32);
