@@ -90,7 +90,7 @@ def to_bytes(contents: FileContents) -> bytes:
     for what, count, limit in (("nodes", len(graph.nodes), MAX_NODES), ("tensors", len(graph.tensors), MAX_TENSORS)):
         if count > limit:
             raise GraphError(f"graph '{graph.name}' has {count} {what}; a model file takes at most {limit}")
-    scales = _Scales()
+    scales = _Scales(graph)
     tensors = {t.name: _activation_json(t, scales) for t in graph.tensors.values() if not t.is_constant}
     stored: dict[str, tuple[str, tuple[int, ...], Bytes]] = {}  # name -> safetensors dtype, shape, bytes
     constants: dict[str, Any] = {}
@@ -134,16 +134,14 @@ def to_bytes(contents: FileContents) -> bytes:
 
 
 class _Scales:
-    """Activation scales, each distinct value once."""
+    """All activation scales, each distinct value once, ascending: the same graph always gives the same file."""
 
-    def __init__(self) -> None:
-        self.values: list[float] = []
-        self._index: dict[float, int] = {}
+    def __init__(self, graph: Graph) -> None:
+        tensors = [t for t in graph.tensors.values() if t.dtype == "levels" and t.affine is not None]
+        self.values = sorted({float(t.affine.scale) for t in tensors if t.affine is not None})
+        self._index = {value: index for index, value in enumerate(self.values)}
 
     def index(self, scale: float) -> int:
-        if scale not in self._index:
-            self._index[scale] = len(self.values)
-            self.values.append(scale)
         return self._index[scale]
 
 
