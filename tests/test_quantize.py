@@ -124,7 +124,7 @@ def test_bias_correction_gives_channels_their_mean_back():
 def test_u4_beyond_its_depth_is_refused_with_the_layers_name():
     weight = np.ones((4, 292, 1, 1), np.float32)
     graph = network([conv("x", "y", "w")], {"w": weight}, shape=("n", 292, 2, 2))
-    with pytest.raises(fewbins.SchemeError, match="291.*'y'"):
+    with pytest.raises(fewbins.SchemeError, match=r"291.*'y'"):
         fewbins.quantize(graph, np.ones((2, 292, 2, 2), np.float32), scheme="u4")
 
 

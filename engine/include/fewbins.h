@@ -18,8 +18,8 @@
  * NULL on success and else an object with one line of text, which the caller frees.
  * Threads: a session may be used from several threads at once; each run takes memory of its own. Freeing is the
  * exception: nobody may use the session any more.
- * Versions: structs carry their size (`struct_size = sizeof the struct`), and new members go to their ends, so a program
- * compiled against an older header keeps working.
+ * Versions: structs carry their size (`struct_size = sizeof the struct`), and new members go to their ends, so a
+ * program compiled against an older header keeps working.
  */
 #ifndef FEWBINS_H
 #define FEWBINS_H
@@ -100,7 +100,7 @@ typedef struct fewbins_tensor_info {
   size_t struct_size;
   const char* name; /* lives as long as the session */
   fewbins_dtype dtype;
-  fewbins_shape shape; /* in the model's axis order; -1: free */
+  fewbins_shape shape;  /* in the model's axis order; -1: free */
   int32_t takes_pixels; /* inputs: FEWBINS_UINT8 is accepted too */
 } fewbins_tensor_info;
 
@@ -137,7 +137,7 @@ FEWBINS_API fewbins_status fewbins_run(fewbins_session* session, const fewbins_i
 typedef struct fewbins_profile_row {
   size_t struct_size;
   size_t step;
-  const char* op;     /* the strings live until the callback returns */
+  const char* op; /* the strings live until the callback returns */
   const char* name;
   const char* kernel;
   const char* form;

@@ -115,7 +115,7 @@ class ModelBytes {
 
 inline Model load_bytes(const std::vector<std::byte>& bytes) {
   const auto copy = std::make_shared<AlignedBytes>(bytes.size());
-  std::memcpy(copy->data(), bytes.data(), bytes.size());
+  std::ranges::copy(bytes, copy->data());
   return load_model({copy->data(), copy->size()}, "m.fewbins", copy);
 }
 

@@ -139,7 +139,8 @@ BOOST_AUTO_TEST_CASE(every_misuse_is_a_status_and_one_line) {
   BOOST_TEST(failed(fewbins_run(nullptr, &input, 1, &output, 1, &error), error, FEWBINS_INVALID_ARGUMENT, "NULL"));
   BOOST_TEST(
       failed(fewbins_run(model.session, nullptr, 1, &output, 1, &error), error, FEWBINS_INVALID_ARGUMENT, "NULL"));
-  BOOST_TEST(fewbins_run(model.session, &input, 1, &output, 1, nullptr) == FEWBINS_INVALID_ARGUMENT);  // an error nobody asks for
+  BOOST_TEST(fewbins_run(model.session, &input, 1, &output, 1, nullptr) ==
+             FEWBINS_INVALID_ARGUMENT);  // an error nobody asks for
   fewbins_free(nullptr);
   fewbins_error_free(nullptr);
   BOOST_TEST(std::string(fewbins_error_message(nullptr)).empty());

@@ -25,5 +25,7 @@ def main() -> None:
     """Replace this process by the program, so that signals, streams and the exit code are the program's own."""
     path = program()
     if path is None:
-        sys.exit("fewbins-run: the program is not beside fewbins._engine; reinstall fewbins, or `make build` in a checkout")
+        sys.exit(
+            "fewbins-run: the program is not beside fewbins._engine; reinstall fewbins, or `make build` in a checkout"
+        )
     os.execv(path, [str(path), *sys.argv[1:]])
