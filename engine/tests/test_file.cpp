@@ -316,9 +316,8 @@ BOOST_AUTO_TEST_CASE(an_accumulator_that_int32_does_not_hold_is_refused) {
   // Channel 0 has 18 weights; reach is 130 levels. The proof is exact to one unit of the bias.
   ModelBytes model = quantized_model();
   int64_t sum = 0;
-  const auto weights = load_bytes(model.bytes()).constants.at("w").as<int8_t>();
-  const std::vector<int8_t> copy(weights.begin(), weights.begin() + 18);
-  for (const int8_t w : copy) sum += std::abs(int{w});
+  const Model loaded = load_bytes(model.bytes());
+  for (const int8_t w : loaded.constants.at("w").as<int8_t>().first(18)) sum += std::abs(int{w});
   const int64_t most = (int64_t{1} << 31) - 1 - 130 * sum;
   model.constant<int32_t>("b", "int32", {3}, {static_cast<int32_t>(most), 0, 0});
   BOOST_CHECK_NO_THROW(load_bytes(model.bytes()));
