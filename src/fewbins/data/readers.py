@@ -76,7 +76,9 @@ def open_dataset(
     if os.path.isdir(name):
         return _folder(name, preprocessing, labels)
     try:
-        with np.load(name, allow_pickle=False) as archive:
+        # Opened here: NumPy leaves a file open that it cannot read.
+        with open(name, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(
                     f"{name}: a single array; expected an NPZ file with 'x' (and 'y') or a folder of images"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fewbins.errors import GraphError
 from fewbins.graph import Graph, Node, Shape, Tensor
 from fewbins.ops.base import REGISTRY, fail
 from fewbins.ops.shapes import show
@@ -20,7 +21,8 @@ def infer_node(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape] 
         params: the shapes of its params, by role.
 
     Raises:
-        ShapeError: an unknown operator or param, too few or too many inputs, or shapes that do not fit.
+        GraphError: the operator is unknown.
+        ShapeError: an unknown param, too few or too many inputs, or shapes that do not fit.
 
     >>> from fewbins.ops import ConvAttrs
     >>> node = Node("Conv", "conv1", ("x",), ("y",), ConvAttrs((3, 3), strides=(2, 2), pads=(1, 1, 1, 1)))
@@ -28,7 +30,8 @@ def infer_node(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape] 
     [('batch', 16, 16, '?')]
     """
     if node.op not in REGISTRY:
-        fail(node, f"unknown operator (expected one of: {', '.join(sorted(REGISTRY))})")
+        known = ", ".join(sorted(REGISTRY))
+        raise GraphError(f"node '{node.name}' ({node.op}): unknown operator (expected one of: {known})")
     definition = REGISTRY[node.op]
     least, greatest = definition.arity
     if len(inputs) < least or (greatest is not None and len(inputs) > greatest):
