@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command and every line of Python in the README runs as it stands there, on the digits network."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_models import DIGITS, digits_bytes, images
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+(BLOCK,) = re.findall(r"## On the command line\n```\n(.*?)```", README, re.DOTALL)
+# "fewbins VERB   ARGUMENTS      what it does": three spaces end the arguments
+PARTS = [re.match(r"fewbins +([a-z]+) *(.*)", line) for line in BLOCK.splitlines()]
+COMMANDS = [f"{part[1]} {re.split(' {3,}', part[2])[0]}" for part in PARTS if part]
+
+
+def test_the_readme_shows_every_verb():
+    words = {command.split()[0] for command in COMMANDS}
+    assert words == {"inspect", "quantize", "evaluate", "run", "verify", "bench", "doctor"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_runs(command, tmp_path):
+    shutil.copy(DIGITS, tmp_path / "model.onnx")
+    (tmp_path / "model.fewbins").write_bytes(digits_bytes())
+    x = images()
+    np.savez(tmp_path / "images.npz", x=x)
+    np.savez(tmp_path / "test.npz", x=x, y=np.zeros(len(x), np.int64))
+    np.save(tmp_path / "x.npy", x[:2])
+    arguments = [sys.executable, "-c", "from fewbins.cli import main; main()", *shlex.split(command)]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    shutil.copy(DIGITS, tmp_path / "resnet18.onnx")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"images": images(), "batch": images(2)}
+    exec(code, names)
+    assert np.shape(names["logits"]) == (2, 10)
