@@ -66,7 +66,7 @@ class _Builder:
     def build(self) -> RandomModel:
         inputs = self.make_inputs()
         x = self.maps[0]
-        for _ in range(self.integer(3, 9)):
+        for _ in range(self.integer(4, 10)):
             x = self.block(x if self.chance(0.8) else self.pick(self.maps))
             self.maps.append(x)
         outputs = [self.head(x)]
@@ -371,7 +371,7 @@ class _Builder:
 
     def pool(self, x: Value, op: str) -> Value:
         c, h, w = x.shape
-        kernel = [self.integer(1, min(4, h)), self.integer(1, min(4, w))]
+        kernel = [self.integer(min(2, h), min(4, h)), self.integer(1, min(4, w))]
         strides = [self.integer(1, 3), self.integer(1, 3)]
         attributes: dict[str, object] = {"kernel_shape": kernel, "strides": strides}
         dilated = self.chance(0.2) and (op == "MaxPool" or self.opset >= 19)
@@ -381,15 +381,15 @@ class _Builder:
             dilations, span = [1, 1], kernel
         if dilations != [1, 1]:
             attributes["dilations"] = dilations
-        if op == "AveragePool" and self.chance(0.4):
+        if op == "AveragePool" and self.chance(0.5):
             attributes["count_include_pad"] = 1
         reaches = all(s <= k for s, k in zip(strides, kernel, strict=True))  # else ONNX Runtime has negative pads
         if self.chance(0.3) and dilations == [1, 1] and reaches:
             attributes["auto_pad"] = self.pick(("SAME_UPPER", "SAME_LOWER"))
             size = [-(-n // s) for n, s in zip((h, w), strides, strict=True)]
             return self.emit(op, [x], (c, *size), **attributes)
-        pads = [self.integer(0, min(k - 1, 2)) for k in (*kernel, *kernel)] if self.chance(0.5) else [0] * 4
-        ceil_mode = self.chance(0.4)
+        pads = [self.integer(0, min(k - 1, 2)) for k in (*kernel, *kernel)] if self.chance(0.7) else [0] * 4
+        ceil_mode = self.chance(0.5)
         size = []
         for i, n in enumerate((h, w)):
             room = n + pads[i] + pads[i + 2] - span[i]
@@ -565,10 +565,10 @@ class _Builder:
         return self.emit("Gemm", inputs, (out,), transB=turn, **factors)
 
 
-WEIGHTED_BLOCKS = ("conv_block",) * 6 + ("residual",) * 4 + ("conv_transpose",) * 2
+WEIGHTED_BLOCKS = ("conv_block",) * 5 + ("residual",) * 4 + ("conv_transpose",) * 2
 BLOCKS = (
     "activation", "batch_norm", "join", "with_constant", "squeeze_excite", "broadcast", "concat", "max_pool",
-    "average_pool", "resize", "pad", "slice", "split", "channels_last",
+    "max_pool", "average_pool", "average_pool", "resize", "resize", "pad", "slice", "split", "channels_last",
 )  # fmt: skip
 FIXED_SIZE_BLOCKS = ("concat_rows", "shuffle", "turn", "depth_to_space", "space_to_depth", "softmax")
 ACTIVATIONS = (
