@@ -282,7 +282,7 @@ std::vector<StepRow> Session::plan_rows(std::span<const Dims> inputs) {
       row.op = step.node->op;
       row.name = step.node->name;
       row.kernel = planned.skip ? "" : planned.state->kernel;
-      row.form = planned.skip ? "view" : planned.state->form;
+      row.form = planned.skip ? "view" : planned.from_input >= 0 ? "from input" : planned.state->form;
       row.macs = planned.state->macs;
       row.output_shape = plan->desc(step.outputs[0]).dims.text();
       for (const size_t value : step.inputs) row.bytes += static_cast<int64_t>(plan->desc(value).bytes());
