@@ -121,6 +121,20 @@ def test_bias_correction_gives_channels_their_mean_back():
     assert errors[True] < 0.5 * errors[False], errors
 
 
+def test_bias_correction_of_a_dead_channel_stays_within_what_its_scale_can_say():
+    """Its scale fits a bias of 1e-6; the residual's rounding at three bins asks for far more."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((4, 4, 1, 1)).astype(np.float32)
+    weight[1] = 0
+    nodes = [conv("x", "b", "w", "tiny"), helper.make_node("Add", ["b", "x"], ["c"]), conv("c", "y", "w")]
+    graph = network(nodes, {"w": weight, "tiny": np.full(4, 1e-6, np.float32)}, shape=("n", 4, 8, 8))
+    x = rng.uniform(0, 1, (16, 4, 8, 8)).astype(np.float32) ** 4
+    model = fewbins.quantize(graph, x, scheme="3x3")
+    layer = model.graph.node("b")
+    assert len(layer.inputs) == 2
+    assert 0 < abs(int(model.graph.constant(layer, "bias")[1])) <= 2**30
+
+
 def test_u4_beyond_its_depth_is_refused_with_the_layers_name():
     weight = np.ones((4, 292, 1, 1), np.float32)
     graph = network([conv("x", "y", "w")], {"w": weight}, shape=("n", 292, 2, 2))

@@ -23,6 +23,7 @@ from fewbins.calibrate.collect import Progress, Statistics
 from fewbins.calibrate.runner import MakeRunner, Runner
 from fewbins.graph import Graph, Node, Tensor
 from fewbins.numerics import Affine
+from fewbins.numerics.scales import BIAS_LIMIT
 from fewbins.ops import UnaryAttrs
 from fewbins.ops.unary import double_function
 from fewbins.passes.fold_scale import channel_axis
@@ -169,6 +170,7 @@ class _Step:
             picked = [_picked(real, axis), _picked(seen, axis)]
             further = _reader_function(graph, node)
             shift = bias_correction.correct(picked[1], further(picked[0]), lambda t: further(activation(t)))
+            shift = np.where(np.abs(bias + shift) <= np.maximum(self._largest_bias(weights), np.abs(bias)), shift, 0.0)
         moved = shift.astype(np.float32)
         spread = [1] * real[0].ndim
         spread[axis] = -1
@@ -184,6 +186,13 @@ class _Step:
             noise += float(np.vdot(difference, difference))
         sqnr = math.inf if noise == 0 else 10 * math.log10(power / noise) if power > 0 else -math.inf
         return LayerOutcome(bias + shift, sqnr, int(np.count_nonzero(moved)))
+
+    def _largest_bias(self, weights: LayerWeights | None) -> npt.NDArray[np.float64]:
+        """What a bias may become: the scale of a channel without weights is only as large as its own bias needs."""
+        if weights is None or not self._plan.is_integer(self._node):
+            return np.asarray(math.inf)
+        affine = self._adapter or self._affines[self._node.inputs[0]]
+        return BIAS_LIMIT * float(affine.scale) * weights.affine.scale.astype(np.float64)
 
     def _inputs(self, chunk: int) -> list[F32]:
         return [self._values[name].real[chunk] for name in self._operands]
