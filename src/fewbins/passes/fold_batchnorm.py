@@ -75,11 +75,12 @@ def _fits(tensors: dict[str, Tensor], host: Node, channels: int) -> bool:
 
 
 def _into(host: Node, node: Node, scale: F64, shift: F64, tensors: dict[str, Tensor]) -> Node:
-    weight = tensors[host.params["weight"]].value.astype(np.float64)
     params = dict(host.params)
-    bias = tensors[params["bias"]].value.astype(np.float64) if "bias" in params else np.zeros_like(shift)
-    params["weight"] = _constant(f"{host.name}.weight", scale_channels(host, weight, scale), node, tensors)
-    params["bias"] = _constant(f"{host.name}.bias", bias * scale + shift, node, tensors)
+    with np.errstate(all="ignore"):
+        weight = tensors[params["weight"]].value.astype(np.float64)
+        bias = tensors[params["bias"]].value.astype(np.float64) if "bias" in params else np.zeros_like(shift)
+        params["weight"] = _constant(f"{host.name}.weight", scale_channels(host, weight, scale), node, tensors)
+        params["bias"] = _constant(f"{host.name}.bias", bias * scale + shift, node, tensors)
     return host.with_(outputs=node.outputs, params=params)
 
 
@@ -101,7 +102,7 @@ def _alone(graph: Graph, node: Node, scale: F64, shift: F64, tensors: dict[str, 
 
 
 def _constant(name: str, values: F64, node: Node, tensors: dict[str, Tensor]) -> str:
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         data = flush_subnormals(values.astype(np.float32))
     if not np.isfinite(data).all():
         raise GraphError(
