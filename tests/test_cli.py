@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,7 +200,10 @@ def test_ctrl_c_ends_a_long_command_cleanly(place, tmp_path):
     command = [sys.executable, "-c", "from fewbins.cli import main; main()", "bench", "models", "--nets", str(DIGITS)]
     command += ["--engines", "fb_8bit", "--rounds", "100000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    limit = time.monotonic() + 60
+    while not children.read_text() and time.monotonic() < limit:  # the engine's own process: the command is at work
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
