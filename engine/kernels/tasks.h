@@ -72,7 +72,7 @@ struct RequantizeTask {
   int32_t residual_offset = 0;                ///< lo_r - z_r, so that q_r - z_r = u_r + offset
   float residual_m = 0.0f;                    ///< float rule
   const int32_t* residual_fixed_m = nullptr;  ///< fixed rule, per column, at the exponent fixed_e
-  int32_t residual_shift = 0;                 ///< shift rule; needs N - shift <= 31, N - residual_shift <= 54, N <= 62
+  int32_t residual_shift = 0;                 ///< shift rule; needs N - shift <= 31, N - residual_shift <= 52, N <= 62
   bool residual_negate = false;               ///< shift rule: subtract instead (the others have a sign in m)
   StoreU8 store;
   uint8_t* out;

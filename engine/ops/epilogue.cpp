@@ -32,7 +32,7 @@ void check_shifts(const NodeDef& node, const std::vector<int32_t>& shifts, const
     // The bounds within which the common form stays in int64.
     const int64_t other = *residual;
     const int64_t common = std::max<int64_t>({n, other, 1});
-    if (common > 62 || common - n > 31 || common - other > 54)
+    if (common > 62 || common - n > 31 || common - other > 52)
       fail_node(node, "shifts ", n, " and ", other, " are too far apart for 64 bits");
   }
 }

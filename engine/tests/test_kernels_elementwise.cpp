@@ -245,7 +245,7 @@ BOOST_AUTO_TEST_CASE(requantize_shift_is_the_64_bit_formula_for_every_shift) {
         const bool negate = random.integer(0, 1) == 1;
         const std::int32_t least = std::max(residual_shift, 1) - 31;
         for (auto& n : shift)
-          n = random.integer(std::max(least, residual_shift - 31), std::min(40, residual_shift + 54));
+          n = random.integer(std::max(least, residual_shift - 31), std::min(40, residual_shift + 52));
         task = tile.task(output.store(), true, true);
         task.shift = shift.data();
         task.residual_shift = residual_shift;

@@ -16,7 +16,7 @@ from fewbins.numerics.affine import F32, I32, I64, Integers, Number, along
 
 FIXED_MAX_EXPONENT = 62
 SHIFT_MAX_SPREAD_ACC = 31
-SHIFT_MAX_SPREAD_RESIDUAL = 54
+SHIFT_MAX_SPREAD_RESIDUAL = 52
 
 
 def requantize_float(
@@ -240,7 +240,7 @@ def clamp_float(y: F32, clamp: tuple[float | None, float | None] | None) -> F32:
 
 
 def check_shift_spread(shift: npt.ArrayLike, residual_shift: npt.ArrayLike) -> None:
-    """Refuse shifts whose common form would leave int64: `N <= 62`, `N - n <= 31`, `N - n_r <= 54`.
+    """Refuse shifts whose common form would leave int64: `N <= 62`, `N - n <= 31`, `N - n_r <= 52`.
 
     >>> check_shift_spread([4, 7], 2)
     >>> check_shift_spread([4, 40], 2)
