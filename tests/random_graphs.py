@@ -389,13 +389,13 @@ class _Builder:
             size = [-(-n // s) for n, s in zip((h, w), strides, strict=True)]
             return self.emit(op, [x], (c, *size), **attributes)
         pads = [self.integer(0, min(k - 1, 2)) for k in (*kernel, *kernel)] if self.chance(0.7) else [0] * 4
-        ceil_mode = self.chance(0.5)
-        size = []
-        for i, n in enumerate((h, w)):
-            room = n + pads[i] + pads[i + 2] - span[i]
-            count = (-(-room // strides[i]) if ceil_mode else room // strides[i]) + 1
-            # A window that would begin behind the image and its left pads is left out.
-            size.append(count - 1 if (count - 1) * strides[i] >= n + pads[i] else count)
+        room = [n + pads[i] + pads[i + 2] - span[i] for i, n in enumerate((h, w))]
+        size = [r // s + 1 for r, s in zip(room, strides, strict=True)]
+        more = [-(-r // s) + 1 for r, s in zip(room, strides, strict=True)]
+        # A last window that begins behind the image is left out; ONNX's own shape inference does not know that.
+        inside = all((n - 1) * strides[i] < x.shape[1 + i] + pads[i] for i, n in enumerate(more))
+        ceil_mode = inside and self.chance(0.5)
+        size = more if ceil_mode else size
         return self.emit(op, [x], (c, *size), pads=pads, ceil_mode=int(ceil_mode), **attributes)
 
     def resize(self, x: Value) -> Value:
