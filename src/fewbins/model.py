@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fewbins.data.preprocess import Preprocessing
+from fewbins.errors import ShapeError
 from fewbins.graph import Graph
 from fewbins.model_file import FileContents, from_bytes, read, to_bytes, write
 
@@ -91,7 +92,10 @@ class QuantizedModel:
     def _kernels(self) -> dict[str, str]:
         from fewbins.session import Session
 
-        return {row["name"]: row["kernel"] for row in Session(self).plan()}
+        try:
+            return {row["name"]: row["kernel"] for row in Session(self).plan(planning_shapes(self.provenance))}
+        except ShapeError:  # a free height or width that nothing is known about: the least size may not fit
+            return {}
 
     def _contents(self) -> FileContents:
         preprocessing = None if self.preprocessing is None else self.preprocessing.to_json()
@@ -108,6 +112,24 @@ class QuantizedModel:
             contents.provenance,
             tuple(contents.report or ()),
         )
+
+
+def planning_shapes(provenance: Mapping[str, Any]) -> list[list[int]] | None:
+    """The input shapes that a model was calibrated on, for `Session.plan`; None where the file does not say.
+
+    A network with a free height and width may refuse the smallest sizes, so the plan is made for these.
+
+    >>> planning_shapes({"calibration": {"input_shapes": [[1, 3, 48, 192]]}})
+    [[1, 3, 48, 192]]
+    >>> planning_shapes({"calibration": {"input_shapes": "none"}}) is None
+    True
+    """
+    calibration = provenance.get("calibration")
+    shapes = calibration.get("input_shapes") if isinstance(calibration, Mapping) else None
+    if not isinstance(shapes, list) or not shapes or not all(isinstance(shape, list) for shape in shapes):
+        return None
+    known = all(isinstance(size, int) and 0 < size < 2**31 for shape in shapes for size in shape)
+    return shapes if known else None
 
 
 def _decibels(value: float | None) -> str:

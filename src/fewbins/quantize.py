@@ -111,6 +111,7 @@ def quantize(
     quantized = emit(plan, affines, adapters, weights, biases)
     calibration = {
         "images": statistics.count,
+        "input_shapes": [list(statistics.shapes[name]) for name in fused.inputs if statistics.shapes],
         "observer": observer,
         "bias_correction": bool(bias_correction and outcomes),
         "bias_correction_images": walked if bias_correction else 0,

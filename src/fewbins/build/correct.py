@@ -69,9 +69,10 @@ class _Value:
         data = self.rounded[chunk]
         if self.affine is None:
             return data
-        z = self.affine.zero_point - self.affine.levels.lo
-        table = self.affine.scale * (np.arange(256) - z).astype(np.float32)
-        return np.asarray(table[data], np.float32)
+        steps = data.astype(np.float32)
+        steps -= np.float32(self.affine.zero_point - self.affine.levels.lo)
+        steps *= self.affine.scale
+        return steps
 
 
 def walk(

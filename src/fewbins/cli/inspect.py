@@ -29,10 +29,11 @@ def command(
 
 def _model_file(path: str) -> dict[str, Any]:
     from fewbins import model_file
+    from fewbins.model import planning_shapes
     from fewbins.session import Session
 
     contents = model_file.read(path)
-    plan = {row["name"]: row for row in Session(path).plan()}
+    plan = {row["name"]: row for row in Session(path).plan(planning_shapes(contents.provenance))}
     body = _graph(contents.graph, plan)
     body.update(
         kind="fewbins",
