@@ -191,8 +191,6 @@ def _affines(plan: Plan, statistics: Statistics, observer: str) -> tuple[dict[st
         histogram = Histogram()
         for name in tensors:
             histogram.merge(statistics.histograms[name])
-        for low, high in _constants_in(plan, group):
-            histogram.see(low, high)
         of_group[group] = choose_affine(histogram, plan.levels[group], observer=observer, po2=group in plan.po2)
     affines = {tensor: of_group[group] for tensor, group in plan.groups.items()}
     adapters = {
@@ -200,19 +198,6 @@ def _affines(plan: Plan, statistics: Statistics, observer: str) -> tuple[dict[st
         for node, a in plan.adapters.items()
     }
     return affines, adapters
-
-
-def _constants_in(plan: Plan, group: str) -> list[tuple[float, float]]:
-    """The ranges of constants that share the group's scale: operands of a Concat, and what a Pad pads with."""
-    ranges = []
-    for name in plan.members()[group]:
-        tensor = plan.graph.tensors[name]
-        if tensor.is_constant:
-            ranges.append((float(tensor.value.min()), float(tensor.value.max())))
-        producer = plan.graph.producer(name)
-        if producer is not None and producer.op == "Pad" and producer.attrs.mode == "constant":
-            ranges.append((producer.attrs.value, producer.attrs.value))
-    return ranges
 
 
 def _weights(

@@ -75,7 +75,8 @@ class Plan:
     def observed(self) -> dict[str, list[str]]:
         """Group -> the tensors whose values decide its scale: those that something outside the group reads.
 
-        What a max-pool will drop, for one, need not be representable.
+        What a max-pool will drop, for one, need not be representable. Constants that are concatenated, and what a Pad
+        pads with, are among the values of the node that adds them.
         """
         chosen = {}
         for group, members in self.members().items():
