@@ -110,7 +110,7 @@ def test_means_match_behind_the_activation(rng):
 
 
 def test_a_correction_that_raises_the_error_is_not_made():
-    """The only way to the wanted mean flips samples that were right: each then costs far more than the mean is worth."""
+    """The only way to the wanted mean flips samples that were right: that costs far more than the mean is worth."""
     before = np.concatenate([np.full(90, 0.9), np.full(10, -1.0)]).astype(np.float32)[:, None]
     step = lambda t: (t > 0).astype(np.float32)
     target = step(before) + np.float32(0.05)
