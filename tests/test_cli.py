@@ -199,7 +199,14 @@ def test_a_model_with_one_flipped_bit_is_refused_by_every_verb(place, tmp_path):
 def test_ctrl_c_ends_a_long_command_cleanly(place, tmp_path):
     command = [sys.executable, "-c", "from fewbins.cli import main; main()", "bench", "models", "--nets", str(DIGITS)]
     command += ["--engines", "fb_8bit", "--rounds", "100000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background makes its children ignore interrupts: start from the default.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     limit = time.monotonic() + 60
     while not children.read_text() and time.monotonic() < limit:  # the engine's own process: the command is at work
