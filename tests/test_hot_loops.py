@@ -19,7 +19,7 @@ LOOPS = {
     "f32/avx2": ("vfmadd231ps", 2, 6),
     "dot32/avx2": ("vpmaddwd", 2, 6),
     "dot16/avx2": ("vpmaddubsw", 2, 6),
-    "f32/avx512vnni": ("vfmadd231ps", 2, 8),
+    "f32/avx512bw": ("vfmadd231ps", 2, 8),
     "dot32/avx512vnni": ("vpdpbusd", 2, 8),
 }
 # Beside the arithmetic, a step may load the panel (2), move two pointers (2) and branch (1).
@@ -36,7 +36,10 @@ def flags(isa: str) -> list[str]:
     """The flags that the build gives to files of an instruction set."""
     text = (ENGINE / "kernels" / "sources.cmake").read_text()
     sets = dict(re.findall(r"set\(kernel_flags_(\w+) ([^)]*)\)", text))
-    return f"{sets['common']} {sets[isa]}".replace("${kernel_flags_avx2}", sets["avx2"]).split()
+    words = f"{sets['common']} {sets[isa]}"
+    while "${" in words:
+        words = re.sub(r"\$\{kernel_flags_(\w+)\}", lambda m: sets[m[1]], words)
+    return words.split()
 
 
 def inner_loops(listing: str) -> list[list[str]]:

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/cpu.h"
 
-#include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#elif defined(__aarch64__) || defined(__arm__)
+#include <sys/auxv.h>
 #endif
 
 namespace fewbins {
@@ -15,6 +19,7 @@ bool has(std::uint64_t word, int bit) { return (word >> bit & 1u) != 0; }
 
 constexpr std::uint64_t kAvxState = 0x06;     // XMM and the upper halves of YMM
 constexpr std::uint64_t kAvx512State = 0xe6;  // those, the mask registers and both parts of ZMM
+constexpr std::uint64_t kTileState = 0x60000;
 
 bool has_avx2(const CpuWords& words) {
   const bool state = has(words.leaf1_ecx, 27) && (words.xcr0 & kAvxState) == kAvxState;
@@ -22,10 +27,24 @@ bool has_avx2(const CpuWords& words) {
          has(words.leaf1_ecx, 29) && has(words.leaf7_ebx, 5) && has(words.leaf7_ebx, 8);
 }
 
-bool has_avx512vnni(const CpuWords& words) {
+bool has_avx512bw(const CpuWords& words) {
   return has_avx2(words) && (words.xcr0 & kAvx512State) == kAvx512State && has(words.leaf7_ebx, 16) &&
-         has(words.leaf7_ebx, 17) && has(words.leaf7_ebx, 30) && has(words.leaf7_ebx, 31) && has(words.leaf7_ecx, 11);
+         has(words.leaf7_ebx, 17) && has(words.leaf7_ebx, 30) && has(words.leaf7_ebx, 31);
 }
+
+bool has_avx512vnni(const CpuWords& words) { return has_avx512bw(words) && has(words.leaf7_ecx, 11); }
+
+constexpr std::array<const char*, kIsaCount> kNames = {"scalar",     "ssse3", "avx2", "avxvnni",  "avx512bw",
+                                                       "avx512vnni", "amx",   "neon", "neon_dot", "neon_i8mm"};
+
+#if defined(__x86_64__)
+/// Linux gives a process the large state of tiles on demand only.
+bool request_tiles() {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#endif
 
 }  // namespace
 
@@ -42,6 +61,9 @@ CpuWords read_cpu_words() {
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) {
     words.leaf7_ebx = ebx;
     words.leaf7_ecx = ecx;
+    words.leaf7_edx = edx;
+    // The highest subleaf, in EAX: CPUs that have no subleaf 1 answer it with anything.
+    if (eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0) words.leaf7_1_eax = eax;
   }
   if (has(words.leaf1_ecx, 27)) {  // without OSXSAVE the instruction would fault
     std::uint32_t low = 0;
@@ -49,45 +71,94 @@ CpuWords read_cpu_words() {
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     words.xcr0 = static_cast<std::uint64_t>(high) << 32 | low;
   }
+  words.amx_permitted = has(words.leaf7_edx, 24) && (words.xcr0 & kTileState) == kTileState && request_tiles();
+#elif defined(__aarch64__)
+  words.neon = has(getauxval(AT_HWCAP), 1);
+  words.neon_dot = has(getauxval(AT_HWCAP), 20);
+  words.neon_i8mm = has(getauxval(AT_HWCAP2), 13);
+#elif defined(__arm__)
+  words.neon = has(getauxval(AT_HWCAP), 12);
 #endif
   return words;
 }
 
-Isa detect_isa(const CpuWords& words) {
-  if (has_avx512vnni(words)) return Isa::avx512vnni;
-  return has_avx2(words) ? Isa::avx2 : Isa::scalar;
+bool has_isa(const CpuWords& words, Isa isa) {
+  switch (isa) {
+    case Isa::scalar:
+      return true;
+    case Isa::ssse3:
+      return has(words.leaf1_ecx, 9);
+    case Isa::avx2:
+      return has_avx2(words);
+    case Isa::avxvnni:
+      return has_avx2(words) && has(words.leaf7_1_eax, 4);
+    case Isa::avx512bw:
+      return has_avx512bw(words);
+    case Isa::avx512vnni:
+      return has_avx512vnni(words);
+    case Isa::amx:
+      return has_avx512vnni(words) && has(words.leaf7_edx, 24) && has(words.leaf7_edx, 25) && words.amx_permitted;
+    case Isa::neon:
+      return words.neon;
+    case Isa::neon_dot:
+      return words.neon && words.neon_dot;
+    case Isa::neon_i8mm:
+      return words.neon && words.neon_dot && words.neon_i8mm;
+  }
+  return false;
 }
 
+Isa detect_isa(const CpuWords& words, Isa cap) {
+  for (int i = kIsaCount - 1; i > 0; --i) {
+    const auto isa = static_cast<Isa>(i);
+    if (isa_includes(cap, isa) && has_isa(words, isa)) return isa;
+  }
+  return Isa::scalar;
+}
+
+Isa detect_isa(const CpuWords& words) {
+  for (int i = kIsaCount - 1; i > 0; --i) {
+    if (has_isa(words, static_cast<Isa>(i))) return static_cast<Isa>(i);
+  }
+  return Isa::scalar;
+}
+
+namespace {
+
+const CpuWords& words_here() {
+  static const CpuWords words = read_cpu_words();
+  return words;
+}
+
+}  // namespace
+
 Isa detect_isa() {
-  static const Isa isa = detect_isa(read_cpu_words());
+  static const Isa isa = detect_isa(words_here());
   return isa;
 }
 
-const char* isa_name(Isa isa) {
-  switch (isa) {
-    case Isa::avx512vnni:
-      return "avx512vnni";
-    case Isa::avx2:
-      return "avx2";
-    case Isa::scalar:
-      break;
-  }
-  return "scalar";
+bool runs_here(Isa isa) { return has_isa(words_here(), isa); }
+
+Isa lower_to_cap(Isa cap) { return detect_isa(words_here(), cap); }
+
+const char* isa_name(Isa isa) { return kNames[static_cast<std::size_t>(isa)]; }
+
+std::string isa_names() {
+  std::string names;
+  for (const char* name : kNames) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names + ", vnni";
 }
 
 bool parse_isa(const std::string& name, Isa& isa, std::string& error) {
   error.clear();
-  if (name == "scalar") {
-    isa = Isa::scalar;
-  } else if (name == "avx2") {
-    isa = Isa::avx2;
-  } else if (name == "vnni" || name == "avx512vnni") {
-    isa = Isa::avx512vnni;
-  } else {
-    error = "FEWBINS_ISA='" + name + "' is unknown; write one of: scalar, avx2, vnni, avx512vnni, or unset it";
-    return false;
+  const std::string full = name == "vnni" ? "avx512vnni" : name;
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (full != kNames[i]) continue;
+    isa = static_cast<Isa>(i);
+    return true;
   }
-  return true;
+  error = "FEWBINS_ISA='" + name + "' is unknown; write one of: " + isa_names() + "; or unset it";
+  return false;
 }
 
 Isa cap_from_env(std::string& error) {
@@ -96,7 +167,7 @@ Isa cap_from_env(std::string& error) {
   if (text == nullptr || *text == '\0') return detect_isa();
   Isa cap = Isa::scalar;
   if (!parse_isa(text, cap, error)) return Isa::scalar;
-  return std::min(cap, detect_isa());
+  return lower_to_cap(cap);
 }
 
 }  // namespace fewbins

@@ -19,7 +19,7 @@ preprocessing; one file per input of the model, in its order.
   --input FILE...   run on these arrays
   --output FILE...  write the outputs; without it, a summary is printed
   --threads N       default: FEWBINS_NUM_THREADS, else what affinity and cgroup allow
-  --isa NAME        cap on the instruction set: scalar, avx2, vnni, avx512vnni
+  --isa NAME        cap on the instruction set: scalar, ssse3, avx2, vnni, neon, ...
   --repeat N        run N times more and print the median and least time of a run
   --profile         print the median time of every step (of 10 runs, or of --repeat)
   --dump DIR        write every activation: NNNN_NAME.npy, float32 or uint8 u = q - lo, in the model's axis order

@@ -12,7 +12,19 @@
 
 namespace fewbins {
 
-enum class Family : std::uint8_t { f32, dot32, dot16, depthwise_f32, depthwise_dot32, elementwise };
+enum class Family : std::uint8_t {
+  f32,
+  dot32,
+  dot16,
+  dot32_i16,  ///< int16 x int16, sums modulo 2^32: positions of Winograd forms that do not fit bytes
+  u4,         ///< unsigned 4 bits, one 16-bit sum over the whole depth, which is 291 at most
+  lut4,       ///< u8 x a 16-entry int8 table, weights stored as nibbles
+  depthwise_f32,
+  depthwise_dot32,
+  depthwise_dot16,  ///< few bins: a whole window in 16 bits
+  winograd,         ///< transforms
+  elementwise,
+};
 
 const char* family_name(Family family);
 

@@ -51,7 +51,7 @@ constexpr ElementwiseKernels kElementwiseKernels[] = {
     elementwise_of(Isa::scalar),
 #if defined(__x86_64__)
     elementwise_of(Isa::avx2),
-    elementwise_of(Isa::avx512vnni),
+    elementwise_of(Isa::avx512bw),
 #endif
 };
 
@@ -76,7 +76,7 @@ bool is_better(const GemmKernel& a, const GemmKernel& b, const GemmProblem& prob
 const GemmKernel* best_gemm(Family family, Isa cap, const GemmProblem& problem) {
   const GemmKernel* best = nullptr;
   for (const GemmKernel& kernel : kGemmKernels) {
-    if (kernel.family != family || kernel.isa > cap) continue;
+    if (kernel.family != family || !isa_includes(cap, kernel.isa)) continue;
     if (best == nullptr || is_better(kernel, *best, problem)) best = &kernel;
   }
   return best;
@@ -90,21 +90,10 @@ bool can_do(const GemmKernel& kernel, Family wanted, std::size_t block) {
 }  // namespace
 
 const char* family_name(Family family) {
-  switch (family) {
-    case Family::f32:
-      return "f32";
-    case Family::dot32:
-      return "dot32";
-    case Family::dot16:
-      return "dot16";
-    case Family::depthwise_f32:
-      return "depthwise_f32";
-    case Family::depthwise_dot32:
-      return "depthwise_dot32";
-    case Family::elementwise:
-      break;
-  }
-  return "elementwise";
+  constexpr const char* kNames[] = {"f32",  "dot32",         "dot16",           "dot32_i16",       "u4",
+                                    "lut4", "depthwise_f32", "depthwise_dot32", "depthwise_dot16", "winograd",
+                                    "elementwise"};
+  return kNames[static_cast<std::size_t>(family)];
 }
 
 std::span<const KernelRow> kernel_rows() { return kRows; }
@@ -121,7 +110,7 @@ const KernelRow* find_kernel(std::string_view name) {
 
 const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced) {
   for (const GemmKernel& kernel : kGemmKernels) {
-    if (same(kernel.name, forced) && kernel.isa <= cap && can_do(kernel, family, problem.block)) return kernel;
+    if (same(kernel.name, forced) && isa_includes(cap, kernel.isa) && can_do(kernel, family, problem.block)) return kernel;
   }
   const GemmKernel* best = best_gemm(family, cap, problem);
   if (family == Family::dot16) {
@@ -143,7 +132,7 @@ GemmChoice choose_gemm(Family family, Isa cap, const WeightView& weights, Activa
 const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view forced) {
   const DepthwiseKernel* best = nullptr;
   for (const DepthwiseKernel& kernel : kDepthwiseKernels) {
-    if (kernel.family != family || kernel.isa > cap) continue;
+    if (kernel.family != family || !isa_includes(cap, kernel.isa)) continue;
     if (same(kernel.name, forced)) return kernel;
     if (best == nullptr || kernel.isa > best->isa) best = &kernel;
   }
@@ -153,7 +142,7 @@ const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view
 const ElementwiseKernels& select_elementwise(Isa cap) {
   const ElementwiseKernels* best = &kElementwiseKernels[0];
   for (const ElementwiseKernels& kernels : kElementwiseKernels) {
-    if (kernels.isa <= cap) best = &kernels;
+    if (isa_includes(cap, kernels.isa)) best = &kernels;
   }
   return *best;
 }

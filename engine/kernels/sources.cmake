@@ -3,8 +3,12 @@
 # Nothing is compiled for the machine that builds: a file may use exactly the instruction set that it is named after.
 # -O3 in every build type: unoptimized and instrumented, the assembly would find too few free registers.
 set(kernel_flags_common -O3 -ffp-contract=off)
+set(kernel_flags_ssse3 -mssse3)
 set(kernel_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
-set(kernel_flags_avx512vnni -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni ${kernel_flags_avx2})
+set(kernel_flags_avxvnni -mavxvnni ${kernel_flags_avx2})
+set(kernel_flags_avx512bw -mavx512f -mavx512bw -mavx512vl -mavx512dq ${kernel_flags_avx2})
+set(kernel_flags_avx512vnni -mavx512vnni ${kernel_flags_avx512bw})
+set(kernel_flags_amx -mamx-tile -mamx-int8 ${kernel_flags_avx512vnni})
 
 set(FEWBINS_KERNEL_SOURCES
     kernels/registry.cpp
@@ -19,16 +23,16 @@ set(FEWBINS_KERNEL_SOURCES
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND FEWBINS_KERNEL_SOURCES
        kernels/f32/avx2.cpp
-       kernels/f32/avx512vnni.cpp
+       kernels/f32/avx512bw.cpp
        kernels/dot32/avx2.cpp
        kernels/dot32/avx512vnni.cpp
        kernels/dot16/avx2.cpp
        kernels/depthwise_f32/avx2.cpp
-       kernels/depthwise_f32/avx512vnni.cpp
+       kernels/depthwise_f32/avx512bw.cpp
        kernels/depthwise_dot32/avx2.cpp
        kernels/depthwise_dot32/avx512vnni.cpp
        kernels/elementwise/avx2.cpp
-       kernels/elementwise/avx512vnni.cpp)
+       kernels/elementwise/avx512bw.cpp)
 endif()
 foreach(source IN LISTS FEWBINS_KERNEL_SOURCES)
   get_filename_component(isa "${source}" NAME_WE)

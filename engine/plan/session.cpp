@@ -75,8 +75,12 @@ Isa choose_isa(const std::string& option) {
   Isa cap = Isa::scalar;
   if (!parse_isa(option, cap, error))
     fail(ErrorCode::invalid_argument, "isa '", option,
-         "' is unknown (expected one of: scalar, avx2, vnni, avx512vnni)");
-  return std::min(isa, cap);
+         "' is unknown (expected one of: ", isa_names(), ")");
+  for (int i = kIsaCount - 1; i > 0; --i) {
+    const auto both = static_cast<Isa>(i);
+    if (runs_here(both) && isa_includes(isa, both) && isa_includes(cap, both)) return both;
+  }
+  return Isa::scalar;
 }
 
 std::unique_ptr<Session> Session::open(const std::string& path, const SessionOptions& options) {

@@ -168,13 +168,12 @@ std::unique_ptr<Session> open_session(const std::variant<std::string, nb::bytes>
 
 nb::list kernel_rows_here() {
   nb::list rows;
-  const Isa here = detect_isa();
   for (const KernelRow& kernel : kernel_rows()) {
     nb::dict row;
     row["name"] = kernel.name;
     row["family"] = family_name(kernel.family);
     row["isa"] = isa_name(kernel.isa);
-    row["runs_here"] = kernel.isa <= here;
+    row["runs_here"] = runs_here(kernel.isa);
     row["exact"] = (kernel.flags & kernel_flag::exact) != 0;
     rows.append(row);
   }

@@ -13,9 +13,10 @@ namespace {
 CpuWords server() {
   CpuWords words;
   words.max_leaf = 7;
-  words.leaf1_ecx = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29;
+  words.leaf1_ecx = 1u << 9 | 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29;
   words.leaf7_ebx = 1u << 5 | 1u << 8 | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
   words.leaf7_ecx = 1u << 11;
+  words.leaf7_1_eax = 1u << 4;
   words.xcr0 = 0xe7;
   return words;
 }
@@ -58,20 +59,20 @@ BOOST_AUTO_TEST_CASE(each_missing_bit_lowers_the_set) {
   for (const int bit : {16, 17, 30, 31}) {
     CpuWords words = server();
     words.leaf7_ebx &= ~(1u << bit);
-    BOOST_CHECK(detect_isa(words) == Isa::avx2);
+    BOOST_CHECK(detect_isa(words) == Isa::avxvnni);
   }
   CpuWords no_vnni = server();
   no_vnni.leaf7_ecx = 0;
-  BOOST_CHECK(detect_isa(no_vnni) == Isa::avx2);
+  BOOST_CHECK(detect_isa(no_vnni) == Isa::avx512bw);
   for (const int bit : {5, 8}) {
     CpuWords words = server();
     words.leaf7_ebx &= ~(1u << bit);
-    BOOST_CHECK(detect_isa(words) == Isa::scalar);
+    BOOST_CHECK(detect_isa(words) == Isa::ssse3);
   }
   for (const int bit : {12, 27, 28, 29}) {
     CpuWords words = server();
     words.leaf1_ecx &= ~(1u << bit);
-    BOOST_CHECK(detect_isa(words) == Isa::scalar);
+    BOOST_CHECK(detect_isa(words) == Isa::ssse3);
   }
 }
 
@@ -79,23 +80,58 @@ BOOST_AUTO_TEST_CASE(saved_register_state_alone_implies_nothing) {
   CpuWords words = server();
   words.leaf7_ebx = 1u << 5 | 1u << 8;  // as under a cap that hides AVX-512 from CPUID only
   words.leaf7_ecx = 0;
+  BOOST_CHECK(detect_isa(words) == Isa::avxvnni);
+  words.leaf7_1_eax = 0;
   BOOST_CHECK(detect_isa(words) == Isa::avx2);
   words.leaf7_ebx = 0;
+  BOOST_CHECK(detect_isa(words) == Isa::ssse3);
+  words.leaf1_ecx &= ~(1u << 9);
   BOOST_CHECK(detect_isa(words) == Isa::scalar);
 }
 
 BOOST_AUTO_TEST_CASE(a_set_whose_registers_are_not_saved_does_not_count) {
   CpuWords words = server();
   words.xcr0 = 0x07;
-  BOOST_CHECK(detect_isa(words) == Isa::avx2);
+  BOOST_CHECK(detect_isa(words) == Isa::avxvnni);
   words.xcr0 = 0x03;
-  BOOST_CHECK(detect_isa(words) == Isa::scalar);
+  BOOST_CHECK(detect_isa(words) == Isa::ssse3);
 }
 
 BOOST_AUTO_TEST_CASE(a_cpu_without_leaf_7_is_scalar) {
   CpuWords words = server();
   words.max_leaf = 6;
+  words.leaf1_ecx &= ~(1u << 9);
   BOOST_CHECK(detect_isa(words) == Isa::scalar);
+}
+
+BOOST_AUTO_TEST_CASE(tiles_need_the_permission_of_the_system) {
+  CpuWords words = server();
+  words.leaf7_edx = 3u << 24;
+  BOOST_CHECK(detect_isa(words) == Isa::avx512vnni);
+  words.amx_permitted = true;
+  BOOST_CHECK(detect_isa(words) == Isa::amx);
+}
+
+BOOST_AUTO_TEST_CASE(a_cap_includes_what_every_cpu_with_it_has) {
+  CpuWords words = server();
+  BOOST_CHECK(detect_isa(words, Isa::avxvnni) == Isa::avxvnni);
+  words.leaf7_1_eax = 0;  // AVX-512 VNNI alone says nothing of the 256-bit encoding
+  BOOST_CHECK(detect_isa(words, Isa::avxvnni) == Isa::avx2);
+  BOOST_CHECK(detect_isa(words, Isa::avx512bw) == Isa::avx512bw);
+  BOOST_CHECK(detect_isa(words, Isa::neon_i8mm) == Isa::scalar);
+  BOOST_CHECK(!isa_includes(Isa::avx512vnni, Isa::avxvnni));
+  BOOST_CHECK(!isa_includes(Isa::neon, Isa::avx2));
+  BOOST_CHECK(isa_includes(Isa::neon_i8mm, Isa::neon_dot));
+}
+
+BOOST_AUTO_TEST_CASE(arm_sets_build_on_each_other) {
+  CpuWords words;
+  words.neon_i8mm = true;
+  BOOST_CHECK(detect_isa(words) == Isa::scalar);
+  words.neon = true;
+  BOOST_CHECK(detect_isa(words) == Isa::neon);
+  words.neon_dot = true;
+  BOOST_CHECK(detect_isa(words) == Isa::neon_i8mm);
 }
 
 BOOST_AUTO_TEST_CASE(the_environment_lowers_the_cap_and_never_raises_it) {
@@ -120,7 +156,7 @@ BOOST_AUTO_TEST_CASE(an_unknown_name_is_an_error_that_lists_the_known_ones) {
   std::string error;
   cap_from_env(error);
   BOOST_CHECK(error.find("'sse9'") != std::string::npos);
-  BOOST_CHECK(error.find("scalar, avx2, vnni") != std::string::npos);
+  BOOST_CHECK(error.find("scalar, ssse3, avx2") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -112,7 +112,7 @@ void check_family(Family family, std::span<const Levels> all_levels) {
   Random random;
   Coverage coverage;
   for (const GemmKernel& kernel : gemm_kernels()) {
-    if (kernel.family != family || kernel.isa > detect_isa()) continue;
+    if (kernel.family != family || !runs_here(kernel.isa)) continue;
     for (const Levels& levels : all_levels) {
       for (const Shape& shape : shapes_of(kernel)) {
         const bool small = shape.channels < 64;
@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(dot32_sums_wrap_modulo_2_to_the_32) {
   constexpr std::size_t kDepth = 70000;
   const std::vector<std::int8_t> w(kDepth, 127);
   for (const GemmKernel& kernel : gemm_kernels()) {
-    if (kernel.family != Family::dot32 || kernel.isa > detect_isa()) continue;
+    if (kernel.family != Family::dot32 || !runs_here(kernel.isa)) continue;
     AlignedBytes packed(packed_bytes(kernel, 1, 1, kDepth, 0));
     pack(kernel, {w.data(), 1, 1, kDepth}, {-128, 127}, 0, packed.data());
     TileRows<std::uint8_t> rows(kernel.mr, 1, 1, kDepth);
@@ -157,7 +157,7 @@ BOOST_AUTO_TEST_CASE(every_f32_kernel_is_within_rounding_of_the_double_sum) {
   Random random;
   Coverage coverage;
   for (const GemmKernel& kernel : gemm_kernels()) {
-    if (kernel.family != Family::f32 || kernel.isa > detect_isa()) continue;
+    if (kernel.family != Family::f32 || !runs_here(kernel.isa)) continue;
     for (const Shape& shape : shapes_of(kernel)) {
       std::vector<float> w(shape.n * shape.taps * shape.channels);
       for (float& x : w) x = random.real(-1, 1);

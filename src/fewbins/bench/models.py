@@ -22,7 +22,7 @@ from fewbins.bench.places import network, tool
 from fewbins.errors import ArgumentError, DataError
 
 # caps of `isacap` -> caps of FEWBINS_ISA, for machines without that tool
-OWN_CAP = {"avx2": "avx2", "vnni": "avx512vnni", "none": ""}
+OWN_CAP = {"avx2": "avx2", "avxvnni": "avxvnni", "avx512": "avx512bw", "vnni": "avx512vnni", "none": ""}
 
 
 def run(

@@ -38,7 +38,7 @@ void run_tile(const TileFn* tiles, const GemmTask& task) {
 
 }  // namespace
 
-void f32_8x32k1__avx512vnni(const GemmTask& task) { run_tile(kWide, task); }
-void f32_8x16k1__avx512vnni(const GemmTask& task) { run_tile(kNarrow, task); }
+void f32_8x32k1__avx512bw(const GemmTask& task) { run_tile(kWide, task); }
+void f32_8x16k1__avx512bw(const GemmTask& task) { run_tile(kNarrow, task); }
 
 }  // namespace fewbins

@@ -40,7 +40,7 @@ inline __mmask16 mask_of(size_t left) {
 
 }  // namespace
 
-void depthwise_f32__avx512vnni(const DepthwiseTask& task) {
+void depthwise_f32__avx512bw(const DepthwiseTask& task) {
   const size_t width = (task.channels + kLanes - 1) / kLanes * kLanes;
   size_t p = 0;
   for (; p + 4 <= task.pixels; p += 4) {
