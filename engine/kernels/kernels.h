@@ -70,6 +70,7 @@ struct GemmProblem {
   std::size_t taps = 1;
   std::size_t channels = 1;
   std::size_t block = 0;
+  std::size_t m = 0;  ///< rows of the whole product; 0: many, unknown
 };
 
 /// The kernel for a problem: a pure function of its arguments. `family` is f32, dot32 or dot16; dot16 is a wish: where

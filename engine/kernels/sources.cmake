@@ -12,6 +12,7 @@ set(kernel_flags_amx -mamx-tile -mamx-int8 ${kernel_flags_avx512vnni})
 
 set(FEWBINS_KERNEL_SOURCES
     kernels/registry.cpp
+    kernels/costs.cpp
     kernels/pack.cpp
     kernels/pack_depthwise.cpp
     kernels/f32/scalar.cpp

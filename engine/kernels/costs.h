@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What kernels cost on this CPU: the numbers by which rows, blocks and forms are chosen. A choice never changes an
+// integer, only the time that it takes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace fewbins {
+
+/// Picoseconds. Tile kernels: a step of `m` rows takes `step + m * row`, the end of a block `m * block`; a step is one
+/// quad, pair or float of depth (GemmTask::depth counts them). Winograd transforms: `step` per channel or column of a
+/// tile. Depthwise kernels: `step` per tap and channel of a pixel. "weights_cold": `step` per byte of weights that
+/// comes from memory instead of the second-level cache.
+struct KernelCost {
+  double step = 0;
+  double row = 0;
+  double block = 0;
+};
+
+struct NamedCost {
+  std::string name;
+  KernelCost cost;
+};
+
+/// The cost of a row of kernels.inc: measured on this CPU (`fewbins doctor --calibrate-cost`), else the default that
+/// came with the engine, else nothing. Read once per process.
+std::optional<KernelCost> find_cost(std::string_view name);
+
+/// Where a table measured on this CPU is kept: FEWBINS_CACHE_DIR, else fewbins in the user's cache folder. Empty where
+/// there is neither.
+std::string cost_file();
+/// That file if the process uses it, else "defaults".
+std::string cost_source();
+
+/// A table as text, one `COST(name, step, row, block)` a line: costs.inc and the measured file have this form.
+std::string costs_to_text(const std::vector<NamedCost>& costs);
+/// Reads it back; lines that are no COST line of three finite numbers >= 0 are left out.
+std::vector<NamedCost> costs_from_text(std::string_view text);
+
+/// Predicted picoseconds of a product on one core, weights in cache; nothing where the row has no cost.
+/// `problem.m` = 0: per row, in full tiles.
+std::optional<double> predict_gemm(const GemmKernel& kernel, const GemmProblem& problem);
+
+/// Predicted picoseconds for bringing weights into the caches, as at every inference of batch 1.
+double predict_cold_weights(std::size_t bytes);
+
+}  // namespace fewbins
