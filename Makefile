@@ -15,7 +15,7 @@ EXTRAS := dev,onnx,images,bench,report,search
 CXX_FILES = $(shell git ls-files --cached --others --exclude-standard 'engine/*.cpp' 'engine/*.h' | while read f; do [ -e $$f ] && echo $$f; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-cpp test-python test-data test-sanitize test-package lint format bench wheel size clean
+.PHONY: help install build demo test test-cpp test-python test-data test-sanitize test-package test-arm lint format bench wheel size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ test-sanitize: $(VENV)/.installed build ## C++ tests, and fewbins-run over malfo
 
 test-package: build ## install the engine for C programs, and build and run one against it
 	tools/check_package.sh $(BUILD) $(BIN)
+
+test-arm: $(VENV)/.installed ## the engine for 64-bit ARM and ARMv7, cross compiled, tested under qemu
+	tools/check_arm.sh $(BIN) $(JOBS) $(WERROR)
 
 # ---- style
 lint: build ## ruff, mypy, clang-format, the stub of the extension, the list of ADRs

@@ -13,11 +13,13 @@ set(kernel_flags_amx -mamx-tile -mamx-int8 ${kernel_flags_avx512vnni})
 set(FEWBINS_KERNEL_SOURCES
     kernels/registry.cpp
     kernels/costs.cpp
+    kernels/select.cpp
     kernels/pack.cpp
     kernels/pack_depthwise.cpp
     kernels/f32/scalar.cpp
     kernels/dot32/scalar.cpp
     kernels/dot16/scalar.cpp
+    kernels/dot32_i16/scalar.cpp
     kernels/depthwise_f32/scalar.cpp
     kernels/depthwise_dot32/scalar.cpp
     kernels/elementwise/scalar.cpp)
@@ -28,12 +30,24 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
        kernels/dot32/avx2.cpp
        kernels/dot32/avx512vnni.cpp
        kernels/dot16/avx2.cpp
+       kernels/dot32_i16/avx2.cpp
+       kernels/dot32_i16/avxvnni.cpp
+       kernels/dot32_i16/avx512bw.cpp
+       kernels/dot32_i16/avx512vnni.cpp
        kernels/depthwise_f32/avx2.cpp
        kernels/depthwise_f32/avx512bw.cpp
        kernels/depthwise_dot32/avx2.cpp
        kernels/depthwise_dot32/avx512vnni.cpp
        kernels/elementwise/avx2.cpp
        kernels/elementwise/avx512bw.cpp)
+endif()
+# By the compiler's pointers, since a 64-bit ARM machine may have a 32-bit userland.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+  set(kernel_flags_neon -march=armv8-a)
+  set(kernel_flags_neon_dot -march=armv8.2-a+dotprod)
+  set(kernel_flags_neon_i8mm -march=armv8.2-a+dotprod+i8mm)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")
+  set(kernel_flags_neon -march=armv7-a+fp -mfloat-abi=hard -mfpu=neon-vfpv4)
 endif()
 foreach(source IN LISTS FEWBINS_KERNEL_SOURCES)
   get_filename_component(isa "${source}" NAME_WE)
