@@ -42,6 +42,7 @@ enum class Packer : std::uint8_t {
   columns,    ///< f32: [panel][tap][channel][nr] float
   quads,      ///< dot32: [panel][tap][Q][nr][4] int8
   quads16,    ///< dot32 on pmaddwd: [panel][tap][Q][2][nr][2] int16
+  pairs_i16,  ///< dot32_i16: [panel][tap][ceil(channels / 2)][nr][2] int16
   blocks,     ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
   taps_f32,   ///< depthwise: [tap][channels padded to lanes] float
   taps_i8,    ///< depthwise: [tap][channels padded to lanes] int8
@@ -73,7 +74,7 @@ struct GemmProblem {
   std::size_t m = 0;  ///< rows of the whole product; 0: many, unknown
 };
 
-/// The kernel for a problem: a pure function of its arguments. `family` is f32, dot32 or dot16; dot16 is a wish: where
+/// The kernel for a problem: a pure function of its arguments and of the cost table. `family` is f32, dot32 or dot16; dot16 is a wish: where
 /// `block` is 0, or the cap has an 8-bit dot product that is faster, the row returned is one of dot32, so look at its
 /// `family`. `forced` names a row to take if it is in reach of `cap` and can do the problem; otherwise it is ignored.
 const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced = {});
@@ -106,6 +107,10 @@ void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels 
 void pack_f32(const GemmKernel& kernel, const float* w, std::size_t n, std::size_t taps, std::size_t channels,
               void* out);
 
+/// Packs int16 weights, w[(n * taps + t) * channels + c], for a dot32_i16 kernel.
+void pack_i16(const GemmKernel& kernel, const std::int16_t* w, std::size_t n, std::size_t taps, std::size_t channels,
+              void* out);
+
 /// Sum of the weights of every column, modulo 2^32.
 void column_sums(const WeightView& weights, std::int32_t* sums);
 /// The bias that turns a kernel's raw sum into the accumulator: acc = tile + folded_bias, all modulo 2^32.
@@ -126,9 +131,9 @@ struct GemmChoice {
   const GemmKernel* kernel;
   std::size_t block;
 };
-/// select_gemm() and block_for() in one call: `family` dot32 or dot16.
+/// select_gemm() and block_for() in one call: `family` dot32 or dot16; `m` as in GemmProblem.
 GemmChoice choose_gemm(Family family, Isa cap, const WeightView& weights, ActivationLevels levels,
-                       std::string_view forced = {});
+                       std::string_view forced = {}, std::size_t m = 0);
 
 // ---- depthwise kernels ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The choice among rows: what costs least by the table of this CPU (costs.h). Rows that nobody has measured, as on a CPU
+// that the defaults do not know, are taken by rule.
+#include "kernels/costs.h"
+#include "kernels/kernels.h"
+
+namespace fewbins {
+namespace {
+
+/// Blocks of fewer quads than this are short: measured on Zen 5, where tiles of 3 and 6 rows are equal at 9.
+constexpr std::size_t kShortBlock = 9;
+
+std::size_t padded_columns(const GemmKernel& kernel, std::size_t n) {
+  return (n + kernel.nr - 1) / kernel.nr * kernel.nr;
+}
+
+/// Whether `kernel` computes what was asked for: dot16 is a wish that dot32 fulfils too.
+bool can_do(const GemmKernel& kernel, Family wanted, std::size_t block) {
+  if (wanted != Family::dot16) return kernel.family == wanted;
+  return kernel.family == Family::dot32 || (kernel.family == Family::dot16 && block > 0);
+}
+
+/// The rule: newest instruction set, then 16-bit sums (no slower than exact 8-bit ones of the same set even in blocks
+/// of one quad, and their panels have half the bytes), then fewest columns of padding, then the tile for the length of
+/// its blocks, then file order.
+bool is_better(const GemmKernel& a, const GemmKernel& b, const GemmProblem& problem) {
+  if (a.isa != b.isa) return a.isa > b.isa;
+  if (a.family != b.family) return a.family == Family::dot16;
+  const std::size_t columns_a = padded_columns(a, problem.n);
+  const std::size_t columns_b = padded_columns(b, problem.n);
+  if (columns_a != columns_b) return columns_a < columns_b;
+  const unsigned wanted = problem.block < kShortBlock ? kernel_flag::short_blocks : 0;
+  return (a.flags & kernel_flag::short_blocks) == wanted && (b.flags & kernel_flag::short_blocks) != wanted;
+}
+
+}  // namespace
+
+const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced) {
+  const GemmKernel* by_rule = nullptr;
+  const GemmKernel* by_cost = nullptr;
+  double least = 0;
+  bool all_known = true;
+  for (const GemmKernel& kernel : gemm_kernels()) {
+    if (!isa_includes(cap, kernel.isa) || !can_do(kernel, family, problem.block)) continue;
+    if (forced == kernel.name) return kernel;
+    if (by_rule == nullptr || is_better(kernel, *by_rule, problem)) by_rule = &kernel;
+    const std::optional<double> cost = predict_gemm(kernel, problem);
+    all_known = all_known && cost.has_value();
+    if (cost && (by_cost == nullptr || *cost < least)) {
+      by_cost = &kernel;
+      least = *cost;
+    }
+  }
+  return all_known ? *by_cost : *by_rule;  // every family has a scalar row
+}
+
+GemmChoice choose_gemm(Family family, Isa cap, const WeightView& weights, ActivationLevels levels,
+                       std::string_view forced, std::size_t m) {
+  const std::size_t block = family == Family::dot16 ? block_for(weights, levels) : 0;
+  const GemmProblem problem{weights.n, weights.taps, weights.channels, block, m};
+  const GemmKernel& kernel = select_gemm(family, cap, problem, forced);
+  return {&kernel, kernel.family == Family::dot16 ? block : 0};
+}
+
+const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view forced) {
+  const DepthwiseKernel* best = nullptr;
+  for (const DepthwiseKernel& kernel : depthwise_kernels()) {
+    if (kernel.family != family || !isa_includes(cap, kernel.isa)) continue;
+    if (forced == kernel.name) return kernel;
+    if (best == nullptr || kernel.isa > best->isa) best = &kernel;
+  }
+  return *best;
+}
+
+const ElementwiseKernels& select_elementwise(Isa cap) {
+  const ElementwiseKernels* best = elementwise_kernels().data();
+  for (const ElementwiseKernels& kernels : elementwise_kernels()) {
+    if (isa_includes(cap, kernels.isa)) best = &kernels;
+  }
+  return *best;
+}
+
+}  // namespace fewbins
