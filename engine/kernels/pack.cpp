@@ -16,6 +16,7 @@ constexpr std::int32_t kMax16 = 32767;
 std::size_t round_up(std::size_t x, std::size_t to) { return (x + to - 1) / to * to; }
 
 std::size_t quads_of(std::size_t channels) { return (channels + 3) / 4; }
+std::size_t pairs_of(std::size_t channels) { return (channels + 1) / 2; }
 
 /// Up to nr columns whose taps are padded to whole quads, so that packers need no test per weight.
 class PaddedColumns {
@@ -147,6 +148,7 @@ void pack_blocks(const GemmKernel& kernel, const PaddedColumns& columns, std::si
 }  // namespace
 
 std::size_t depth_of(const GemmKernel& kernel, std::size_t channels) {
+  if (kernel.family == Family::dot32_i16) return pairs_of(channels);
   return kernel.family == Family::f32 ? channels : quads_of(channels);
 }
 
@@ -155,6 +157,8 @@ std::size_t panel_bytes(const GemmKernel& kernel, std::size_t taps, std::size_t 
   switch (kernel.packer) {
     case Packer::columns:
       return round_up(taps * channels * kernel.nr * sizeof(float), kBorder);
+    case Packer::pairs_i16:
+      return round_up(taps * pairs_of(channels) * kernel.nr * 2 * sizeof(std::int16_t), kBorder);
     case Packer::quads16:
       return round_up(quads * kernel.nr * 4 * sizeof(std::int16_t), kBorder);
     case Packer::blocks: {
@@ -199,6 +203,24 @@ void pack_f32(const GemmKernel& kernel, const float* w, std::size_t n, std::size
     float* to = reinterpret_cast<float*>(panel);
     for (std::size_t k = 0; k < depth; ++k) {
       for (std::size_t j = 0; j < kernel.nr; ++j) *to++ = n0 + j < n ? w[(n0 + j) * depth + k] : 0.0f;
+    }
+  }
+}
+
+void pack_i16(const GemmKernel& kernel, const std::int16_t* w, std::size_t n, std::size_t taps, std::size_t channels,
+              void* out) {
+  std::byte* panel = static_cast<std::byte*>(out);
+  const std::size_t bytes = panel_bytes(kernel, taps, channels, 0);
+  for (std::size_t n0 = 0; n0 < n; n0 += kernel.nr, panel += bytes) {
+    std::int16_t* to = reinterpret_cast<std::int16_t*>(panel);
+    for (std::size_t t = 0; t < taps; ++t) {
+      for (std::size_t c = 0; c < channels; c += 2) {
+        for (std::size_t j = 0; j < kernel.nr; ++j, to += 2) {
+          const std::size_t from = ((n0 + j) * taps + t) * channels + c;
+          to[0] = n0 + j < n ? w[from] : std::int16_t{0};
+          to[1] = n0 + j < n && c + 1 < channels ? w[from + 1] : std::int16_t{0};
+        }
+      }
     }
   }
 }

@@ -15,10 +15,11 @@ namespace fewbins {
 /// 2^32. What the sum of each family lacks to be the accumulator of docs/numerics.md is folded_bias() in kernels.h.
 struct GemmTask {
   /// rows[t * mr + i]: where tap t of tile row i starts. A caller with fewer than mr rows repeats the last one.
-  /// u8 families read whole quads: up to 3 bytes past the channels, which only has to be readable memory.
+  /// u8 families read whole quads: up to 3 bytes past the channels, which only has to be readable memory. dot32_i16
+  /// reads whole pairs: up to one int16 past the channels.
   const void* const* rows;
   size_t taps;
-  size_t depth;       ///< per tap: quads (channels / 4, rounded up) for u8 families, floats for f32
+  size_t depth;       ///< per tap, rounded up: quads of channels for u8 families, pairs for dot32_i16; floats for f32
   const void* panel;  ///< one panel of nr columns as pack() lays it out, 64-byte aligned
   void* tile;         ///< mr x nr int32 or float, row-major, 64-byte aligned; overwritten
   size_t block;       ///< dot16: quads per block, from block_for(); ignored by the others

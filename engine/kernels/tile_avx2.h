@@ -32,6 +32,11 @@
   "vpaddd %%ymm15,%%ymm" acc0 ",%%ymm" acc0 "\n"   \
   "vpmaddwd %%ymm13,%%ymm14,%%ymm15\n"             \
   "vpaddd %%ymm15,%%ymm" acc1 ",%%ymm" acc1 "\n"
+// AVX-VNNI; {vex}, since an assembler may take the AVX-512 form for granted.
+#define FB_STEP_I16_VNNI(acc0, acc1, row, offset)         \
+  "vpbroadcastd (%%" row ",%[index]),%%ymm14\n"           \
+  "%{vex%} vpdpwssd %%ymm12,%%ymm14,%%ymm" acc0 "\n"      \
+  "%{vex%} vpdpwssd %%ymm13,%%ymm14,%%ymm" acc1 "\n"
 #define FB_STEP_F32(acc0, acc1, row, offset)       \
   "vbroadcastss (%%" row ",%[index]),%%ymm14\n"    \
   "vfmadd231ps %%ymm12,%%ymm14,%%ymm" acc0 "\n"    \

@@ -3,7 +3,7 @@
 // families: a step takes 4 bytes of each row and 4 bytes of every column of the panel.
 //
 // Registers: zmm0..zmm15 the accumulators, two per row (a panel of 16 columns uses the even ones); zmm16 and
-// zmm17 the panel, zmm18 and zmm19 the row's 4 bytes in every lane; r8..r15 one pointer per row.
+// zmm17 the panel, zmm18 and zmm19 the row's 4 bytes in every lane, zmm20 and zmm21 products; r8..r15 one pointer per row.
 #pragma once
 
 #include <stddef.h>
@@ -24,6 +24,16 @@
   "vpbroadcastd (%%" row ",%[index]),%%zmm" lanes "\n"                                                               \
   "vpdpbusd %%zmm16,%%zmm" lanes ",%%zmm" acc0 "\n"                                                                  \
   "vpdpbusd %%zmm17,%%zmm" lanes ",%%zmm" acc1 "\n"
+#define FB_STEP_I16(acc0, acc1, lanes, row, offset)                                                                  \
+  "vpbroadcastd (%%" row ",%[index]),%%zmm" lanes "\n"                                                               \
+  "vpmaddwd %%zmm16,%%zmm" lanes ",%%zmm20\n"                                                                        \
+  "vpaddd %%zmm20,%%zmm" acc0 ",%%zmm" acc0 "\n"                                                                     \
+  "vpmaddwd %%zmm17,%%zmm" lanes ",%%zmm21\n"                                                                        \
+  "vpaddd %%zmm21,%%zmm" acc1 ",%%zmm" acc1 "\n"
+#define FB_STEP_I16_VNNI(acc0, acc1, lanes, row, offset)                                                             \
+  "vpbroadcastd (%%" row ",%[index]),%%zmm" lanes "\n"                                                               \
+  "vpdpwssd %%zmm16,%%zmm" lanes ",%%zmm" acc0 "\n"                                                                  \
+  "vpdpwssd %%zmm17,%%zmm" lanes ",%%zmm" acc1 "\n"
 #define FB_STEP_F32(acc0, acc1, lanes, row, offset)                                                                  \
   "vbroadcastss (%%" row ",%[index]),%%zmm" lanes "\n"                                                               \
   "vfmadd231ps %%zmm16,%%zmm" lanes ",%%zmm" acc0 "\n"                                                               \
@@ -70,6 +80,6 @@
                      : [length] "m"(length), [stride] "m"(stride), [tile] "m"(task.tile)                             \
                      : "cc", "memory", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", \
                        "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",   \
-                       "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19");                                        \
+                       "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21");                      \
   }
 // clang-format on
