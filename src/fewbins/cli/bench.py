@@ -7,10 +7,14 @@ from typing import Any, Optional
 
 import typer
 
+from fewbins.cli.bench_arm import arm_model
 from fewbins.cli.common import CheckFailed, positive, print_json, print_table, progress
 from fewbins.errors import ArgumentError
 
 app = typer.Typer(help="Measure speed: fewbins beside its rivals, in one run.", no_args_is_help=True)
+
+
+app.command("arm-model")(arm_model)
 
 
 @app.callback()
