@@ -42,6 +42,9 @@ enum class Packer : std::uint8_t {
   columns,    ///< f32: [panel][tap][channel][nr] float
   quads,      ///< dot32: [panel][tap][Q][nr][4] int8
   quads16,    ///< dot32 on pmaddwd: [panel][tap][Q][2][nr][2] int16
+  wide_quads,    ///< dot32 on SSSE3: [panel][tap][Q][nr][4] int16
+  column_pairs,  ///< f32 on SSE: [panel][tap][ceil(channels / 2)][nr][2] float
+  steps,         ///< dot16 on SSSE3: steps of ks depths, block lengths in the panel, see dot16/README.md
   pairs_i16,  ///< dot32_i16: [panel][tap][ceil(channels / 2)][nr][2] int16
   blocks,     ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
   taps_f32,   ///< depthwise: [tap][channels padded to lanes] float
@@ -156,6 +159,23 @@ void pack_depthwise(const DepthwiseKernel& kernel, const std::int8_t* w, std::si
 void pack_depthwise_f32(const DepthwiseKernel& kernel, const float* w, std::size_t taps, std::size_t channels,
                         void* out);
 
+// ---- Winograd transforms --------------------------------------------------------------------------------------------
+
+/// Forms of stride-1 3x3 convolutions, in the order of kWinograd in winograd/forms.h: outputs per tile, then the lanes
+/// that V and U fit. f2 and f4 transform along rows only.
+enum class WinogradForm : std::uint8_t { f2x2_i8, f2x2_i16, f4x4_i16, f2_i8, f4_i8 };
+inline constexpr std::size_t kWinogradForms = 5;
+
+struct WinogradKernel {
+  const char* name;
+  Isa isa;
+  WinogradForm form;
+  unsigned flags;
+  void (*input)(const WinogradInputTask&);
+  void (*output)(const WinogradOutputTask&);
+};
+const WinogradKernel& select_winograd(WinogradForm form, Isa cap);
+
 // ---- elementwise kernels --------------------------------------------------------------------------------------------
 
 /// The elementwise kernels of one instruction set; each operation is bit-equal on all of them.
@@ -190,6 +210,7 @@ struct KernelRow {
 std::span<const KernelRow> kernel_rows();
 std::span<const GemmKernel> gemm_kernels();
 std::span<const DepthwiseKernel> depthwise_kernels();
+std::span<const WinogradKernel> winograd_kernels();
 std::span<const ElementwiseKernels> elementwise_kernels();
 /// The row of that name, or null: how a caller checks FEWBINS_KERNEL before it forces it.
 const KernelRow* find_kernel(std::string_view name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The choice among rows: what costs least by the table of this CPU (costs.h). Rows that nobody has measured, as on a CPU
-// that the defaults do not know, are taken by rule.
+// The choice among rows: what costs least by the table of this CPU (costs.h). Rows that nobody has measured, as on a
+// CPU that the defaults do not know, are taken by rule.
 #include "kernels/costs.h"
 #include "kernels/kernels.h"
 
@@ -70,6 +70,15 @@ const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view
     if (best == nullptr || kernel.isa > best->isa) best = &kernel;
   }
   return *best;
+}
+
+const WinogradKernel& select_winograd(WinogradForm form, Isa cap) {
+  const WinogradKernel* best = nullptr;
+  for (const WinogradKernel& kernel : winograd_kernels()) {
+    if (kernel.form != form || !isa_includes(cap, kernel.isa)) continue;
+    if (best == nullptr || kernel.isa > best->isa) best = &kernel;
+  }
+  return *best;  // every form has a scalar row
 }
 
 const ElementwiseKernels& select_elementwise(Isa cap) {

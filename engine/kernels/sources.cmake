@@ -15,6 +15,7 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/costs.cpp
     kernels/select.cpp
     kernels/pack.cpp
+    kernels/pack_steps.cpp
     kernels/pack_depthwise.cpp
     kernels/f32/scalar.cpp
     kernels/dot32/scalar.cpp
@@ -22,14 +23,20 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/dot32_i16/scalar.cpp
     kernels/depthwise_f32/scalar.cpp
     kernels/depthwise_dot32/scalar.cpp
+    kernels/winograd/scalar.cpp
     kernels/elementwise/scalar.cpp)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND FEWBINS_KERNEL_SOURCES
+       kernels/f32/ssse3.cpp
+       kernels/dot32/ssse3.cpp
+       kernels/dot16/ssse3.cpp
        kernels/f32/avx2.cpp
        kernels/f32/avx512bw.cpp
        kernels/dot32/avx2.cpp
+       kernels/dot32/avx512bw.cpp
        kernels/dot32/avx512vnni.cpp
        kernels/dot16/avx2.cpp
+       kernels/dot16/avx512bw.cpp
        kernels/dot32_i16/avx2.cpp
        kernels/dot32_i16/avxvnni.cpp
        kernels/dot32_i16/avx512bw.cpp
@@ -38,6 +45,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
        kernels/depthwise_f32/avx512bw.cpp
        kernels/depthwise_dot32/avx2.cpp
        kernels/depthwise_dot32/avx512vnni.cpp
+       kernels/winograd/ssse3.cpp
+       kernels/winograd/avx2.cpp
+       kernels/winograd/avx512bw.cpp
        kernels/elementwise/avx2.cpp
        kernels/elementwise/avx512bw.cpp)
 endif()
@@ -46,6 +56,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)" AND CMAKE_SIZEOF_VOID_P EQUAL
   set(kernel_flags_neon -march=armv8-a)
   set(kernel_flags_neon_dot -march=armv8.2-a+dotprod)
   set(kernel_flags_neon_i8mm -march=armv8.2-a+dotprod+i8mm)
+  list(APPEND FEWBINS_KERNEL_SOURCES
+       kernels/winograd/neon.cpp
+       kernels/elementwise/neon.cpp)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")
   set(kernel_flags_neon -march=armv7-a+fp -mfloat-abi=hard -mfpu=neon-vfpv4)
 endif()

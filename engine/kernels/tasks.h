@@ -40,6 +40,36 @@ struct DepthwiseTask {
   size_t out_stride;    ///< at least channels
 };
 
+// ---- exact Winograd: docs/numerics.md section 6; the forms are in winograd/forms.h --------------------------------------
+
+/// V[position] of a run of tiles, B^T d B over u8 levels: every channel of every tile. Two-dimensional forms read tile +
+/// 2 lines of pixels, row forms one.
+struct WinogradInputTask {
+  /// pixels[line * columns + x]: channel 0 of a pixel, 64 bytes past its channels readable. Tile t reads the tile + 2
+  /// columns from t * tile on.
+  const uint8_t* const* pixels;
+  size_t columns;
+  size_t tiles;
+  size_t channels;
+  int32_t lo;              ///< int16 forms: the level of u = 0
+  const uint8_t* offsets;  ///< byte forms, per position: V = B^T u B + offset modulo 256
+  /// position_bytes from position to position, tile_bytes (room for whole vectors of 64 bytes) from tile to tile.
+  void* v;
+  size_t tile_bytes;
+  size_t position_bytes;
+};
+
+/// acc = (A^T M A + constant) / (odd * 2^shift) modulo 2^32, for a run of tiles.
+struct WinogradOutputTask {
+  const int32_t* sums;  ///< M: [position][tile][column], position_stride elements from position to position
+  size_t position_stride;
+  size_t tiles;
+  size_t columns;            ///< a multiple of 4
+  const int32_t* constants;  ///< [output of a tile][column]
+  int32_t* acc;              ///< [line of the tile][output pixel][column]
+  size_t line_stride;        ///< elements from line to line
+};
+
 // ---- from accumulators to the next tensor ---------------------------------------------------------------------------
 
 /// What all rules share: v = rule(acc), u = clamp(v, clamp_lo, clamp_hi) + out_offset, stored as uint8, then looked up.

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+#define FB_VECTOR_BYTES 16
+#define FB_NAME(op) op##__neon
+#include "kernels/winograd/transforms.h"
