@@ -119,6 +119,17 @@ def test_doctor_tests_the_kernels(place):
     assert body["self_test"]["passed"] and {"name", "family", "isa", "runs_here"} <= set(body["kernels"][0])
 
 
+def test_doctor_measures_costs_that_later_processes_use(monkeypatch, tmp_path):
+    monkeypatch.setenv("FEWBINS_CACHE_DIR", str(tmp_path))
+    assert json.loads(cli("doctor", "--json").stdout)["costs"]["source"] == "defaults"
+    measured = json.loads(cli("doctor", "--calibrate-cost", "--json").stdout)["costs"]
+    assert all(row["step_ps"] + row["row_ps"] > 0 for row in measured["rows"] if row["name"] != "weights_cold")
+    later = json.loads(cli("doctor", "--json").stdout)["costs"]
+    assert later["source"] == measured["file"] and {r["name"] for r in measured["rows"]} <= {
+        r["name"] for r in later["rows"]
+    }
+
+
 def test_bench_models_measures_what_it_prints(place):
     done = cli("bench", "models", "--nets", DIGITS, "--isa", "none", "--engines", "fb_8bit", "--rounds", "1", "--json")
     (row,) = json.loads(done.stdout)["rows"]

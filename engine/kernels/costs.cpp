@@ -75,6 +75,13 @@ std::optional<KernelCost> find_cost(std::string_view name) {
   return found->second;
 }
 
+std::vector<NamedCost> known_costs() {
+  std::vector<NamedCost> costs;
+  for (const auto& [name, cost] : table().costs) costs.push_back({std::string(name), cost});
+  std::ranges::sort(costs, {}, &NamedCost::name);
+  return costs;
+}
+
 std::string cost_file() {
   std::string folder;
   if (const char* own = std::getenv("FEWBINS_CACHE_DIR"); own != nullptr && *own != '\0') {
@@ -87,8 +94,7 @@ std::string cost_file() {
     return {};
   }
   std::string cpu = cpu_name();
-  std::ranges::replace_if(
-      cpu, [](unsigned char c) { return std::isalnum(c) == 0; }, '-');
+  std::ranges::replace_if(cpu, [](unsigned char c) { return std::isalnum(c) == 0; }, '-');
   return folder + "/costs-" + cpu + ".inc";
 }
 

@@ -31,6 +31,9 @@ struct NamedCost {
 /// came with the engine, else nothing. Read once per process.
 std::optional<KernelCost> find_cost(std::string_view name);
 
+/// All of them, by name.
+std::vector<NamedCost> known_costs();
+
 /// Where a table measured on this CPU is kept: FEWBINS_CACHE_DIR, else fewbins in the user's cache folder. Empty where
 /// there is neither.
 std::string cost_file();

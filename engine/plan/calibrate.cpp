@@ -139,7 +139,8 @@ void save_costs(const std::vector<NamedCost>& costs) {
   const std::string temporary = path + "." + std::to_string(::getpid());
   const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file < 0) fail_save(path);
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
+  const bool written =
+      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
   ::close(file);
   if (!written || std::rename(temporary.c_str(), path.c_str()) != 0) {
     ::unlink(temporary.c_str());

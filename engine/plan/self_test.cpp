@@ -59,34 +59,51 @@ void run_panels(const GemmKernel& kernel, const std::vector<const void*>& rows, 
   }
 }
 
-bool test_integer_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels, Random& random) {
-  const bool dot16 = kernel.family == Family::dot16;
-  const ActivationLevels levels{-127, 127};
-  const int magnitude = dot16 ? 32 : 127;  // 127 * 32 <= 4095: dot16 takes it whatever the weights
-  std::vector<int8_t> weights(n * taps * channels);
-  for (int8_t& w : weights)
-    w = static_cast<int8_t>(random() % 4 == 0 ? magnitude : draw(random, -magnitude, magnitude));
-  const WeightView view{weights.data(), n, taps, channels};
-  const size_t block = dot16 ? block_for(view, levels) : 0;
-  AlignedBytes packed(packed_bytes(kernel, n, taps, channels, block));
-  pack(kernel, view, levels, block, packed.data());
-  Rows<uint8_t> rows(kernel, taps, channels);
-  for (size_t i = 0; i < rows.data.size(); ++i)
-    rows.data.as<uint8_t>()[i] = static_cast<uint8_t>(random() % 4 == 0 ? 254 : draw(random, 0, 254));
+// Extreme operands every fourth time, since overflow shows there.
+int draw_extreme(Random& random, int lo, int hi) { return random() % 4 == 0 ? hi : draw(random, lo, hi); }
+
+// Rows of `Element` times packed weights; lo is added to every element, as dot16 sums q = u + lo.
+template <class Element, class Weight>
+bool equals_plain_sums(const GemmKernel& kernel, const std::vector<Weight>& weights, const AlignedBytes& packed,
+                       size_t n, size_t taps, size_t channels, size_t block, int top, int lo, Random& random) {
+  Rows<Element> rows(kernel, taps, channels);
+  const int bottom = std::is_signed_v<Element> ? -top : 0;
+  for (size_t i = 0; i < rows.data.size() / sizeof(Element); ++i)
+    rows.data.template as<Element>()[i] = static_cast<Element>(draw_extreme(random, bottom, top));
   AlignedBytes tiles((n + kernel.nr) * kernel.mr * 4);
   run_panels(kernel, rows.pointers, packed, taps, channels, block, n, tiles);
   for (size_t i = 0; i < kernel.mr; ++i)
     for (size_t j = 0; j < n; ++j) {
       int64_t sum = 0;
       for (size_t t = 0; t < taps; ++t)
-        for (size_t c = 0; c < channels; ++c) {
-          const int u = rows.row(t, i, kernel.mr)[c];
-          sum += int64_t{dot16 ? u + levels.lo : u} * weights[(j * taps + t) * channels + c];
-        }
+        for (size_t c = 0; c < channels; ++c)
+          sum += int64_t{rows.row(t, i, kernel.mr)[c] + lo} * weights[(j * taps + t) * channels + c];
       const size_t at = j / kernel.nr * kernel.mr * kernel.nr + i * kernel.nr + j % kernel.nr;
-      if (tiles.as<int32_t>()[at] != static_cast<int32_t>(sum)) return false;
+      if (tiles.as<int32_t>()[at] != static_cast<int32_t>(static_cast<uint64_t>(sum))) return false;
     }
   return true;
+}
+
+bool test_integer_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels, Random& random) {
+  const bool dot16 = kernel.family == Family::dot16;
+  const ActivationLevels levels{-127, 127};
+  const int magnitude = dot16 ? 32 : 127;  // 127 * 32 <= 4095: dot16 takes it whatever the weights
+  std::vector<int8_t> weights(n * taps * channels);
+  for (int8_t& w : weights) w = static_cast<int8_t>(draw_extreme(random, -magnitude, magnitude));
+  const WeightView view{weights.data(), n, taps, channels};
+  const size_t block = dot16 ? block_for(view, levels) : 0;
+  AlignedBytes packed(packed_bytes(kernel, n, taps, channels, block));
+  pack(kernel, view, levels, block, packed.data());
+  return equals_plain_sums<uint8_t>(kernel, weights, packed, n, taps, channels, block, 254, dot16 ? levels.lo : 0,
+                                    random);
+}
+
+bool test_i16_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels, Random& random) {
+  std::vector<int16_t> weights(n * taps * channels);
+  for (int16_t& w : weights) w = static_cast<int16_t>(draw_extreme(random, -32768, 32767));
+  AlignedBytes packed(packed_bytes(kernel, n, taps, channels, 0));
+  pack_i16(kernel, weights.data(), n, taps, channels, packed.data());
+  return equals_plain_sums<int16_t>(kernel, weights, packed, n, taps, channels, 0, 32767, 0, random);
 }
 
 bool test_float_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels, Random& random) {
@@ -115,17 +132,32 @@ bool test_float_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t cha
   return true;
 }
 
+bool test_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels, Random& random) {
+  switch (kernel.family) {
+    case Family::f32:
+      return test_float_gemm(kernel, n, taps, channels, random);
+    case Family::dot32_i16:
+      return test_i16_gemm(kernel, n, taps, channels, random);
+    default:
+      return test_integer_gemm(kernel, n, taps, channels, random);
+  }
+}
+
+// One line per kernel: the first case that fails.
+std::string first_failure(const GemmKernel& kernel) {
+  Random random(1);
+  for (const size_t n : {size_t{1}, kernel.nr, kernel.nr + 1})
+    for (const size_t taps : {size_t{1}, size_t{9}})
+      for (const size_t channels : {size_t{1}, size_t{3}, size_t{8}, size_t{33}})
+        if (!test_gemm(kernel, n, taps, channels, random)) return describe(kernel.name, n, taps, channels);
+  return {};
+}
+
 void test_gemm_kernels(std::vector<std::string>& failures) {
   for (const GemmKernel& kernel : gemm_kernels()) {
     if (!runs_here(kernel.isa)) continue;
-    Random random(1);
-    for (const size_t n : {size_t{1}, kernel.nr, kernel.nr + 1})
-      for (const size_t taps : {size_t{1}, size_t{9}})
-        for (const size_t channels : {size_t{1}, size_t{3}, size_t{8}, size_t{33}}) {
-          const bool good = kernel.family == Family::f32 ? test_float_gemm(kernel, n, taps, channels, random)
-                                                         : test_integer_gemm(kernel, n, taps, channels, random);
-          if (!good) failures.push_back(describe(kernel.name, n, taps, channels));
-        }
+    std::string failure = first_failure(kernel);
+    if (!failure.empty()) failures.push_back(std::move(failure));
   }
 }
 

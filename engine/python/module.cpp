@@ -14,6 +14,8 @@
 #include "base/cpu.h"
 #include "base/cpu_name.h"
 #include "base/error.h"
+#include "bench.h"
+#include "costs.h"
 #include "errors.h"
 #include "file/crc32c.h"
 #include "file/rans.h"
@@ -225,6 +227,8 @@ NB_MODULE(_engine, module) {
   module.doc() = "The fewbins engine.";
   register_errors();
   define_session(module);
+  define_bench(module);
+  define_costs(module);
   module.def("kernel_rows", &kernel_rows_here, "Every kernel: name, family, isa, runs_here, exact.");
   module.def("cpu_info", &cpu_info, "CPU name, instruction set in use, default number of threads, engine version.");
   module.def(
