@@ -58,9 +58,14 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)" AND CMAKE_SIZEOF_VOID_P EQUAL
   set(kernel_flags_neon_i8mm -march=armv8.2-a+dotprod+i8mm)
   list(APPEND FEWBINS_KERNEL_SOURCES
        kernels/winograd/neon.cpp
+       kernels/depthwise_f32/neon.cpp
+       kernels/depthwise_dot32/neon.cpp
        kernels/elementwise/neon.cpp)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")
   set(kernel_flags_neon -march=armv7-a+fp -mfloat-abi=hard -mfpu=neon-vfpv4)
+  list(APPEND FEWBINS_KERNEL_SOURCES
+       kernels/depthwise_f32/neon.cpp
+       kernels/depthwise_dot32/neon.cpp)
 endif()
 foreach(source IN LISTS FEWBINS_KERNEL_SOURCES)
   get_filename_component(isa "${source}" NAME_WE)

@@ -113,9 +113,15 @@ BOOST_AUTO_TEST_CASE(every_float_kernel_is_within_rounding_of_the_double_sum) {
 
 BOOST_AUTO_TEST_CASE(selection_takes_the_newest_set_within_the_cap) {
   BOOST_CHECK(select_depthwise(Family::depthwise_dot32, Isa::scalar).isa == Isa::scalar);
+#if defined(__x86_64__)
   BOOST_CHECK(select_depthwise(Family::depthwise_dot32, Isa::avx2).isa == Isa::avx2);
   BOOST_CHECK(select_depthwise(Family::depthwise_f32, Isa::avx512vnni).isa == Isa::avx512bw);
   BOOST_CHECK(select_depthwise(Family::depthwise_f32, Isa::avx2, "depthwise_f32__scalar").isa == Isa::scalar);
+#else
+  BOOST_CHECK(select_depthwise(Family::depthwise_dot32, Isa::neon).isa == Isa::neon);
+  BOOST_CHECK(select_depthwise(Family::depthwise_f32, Isa::neon_i8mm).isa == Isa::neon);
+  BOOST_CHECK(select_depthwise(Family::depthwise_f32, Isa::neon, "depthwise_f32__scalar").isa == Isa::scalar);
+#endif
 }
 
 BOOST_AUTO_TEST_SUITE_END()
