@@ -28,7 +28,7 @@ def place(tmp_path_factory):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512vnni"])
+@pytest.mark.parametrize("isa", ["scalar", "ssse3", "avx2", "avx512vnni"])
 def test_every_tensor_equals_the_modules(place, tmp_path, isa, threads):
     try:
         session = fewbins.Session(digits_bytes(), threads, isa=isa)
@@ -76,3 +76,11 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(place, arguments):
     done = run(*[a.replace("{place}", str(place)) for a in arguments])
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_it_measures_costs_where_there_is_no_python(monkeypatch, tmp_path):
+    monkeypatch.setenv("FEWBINS_CACHE_DIR", str(tmp_path))
+    done = run("--calibrate-cost")
+    assert done.returncode == 0, done.stderr
+    (table,) = tmp_path.iterdir()
+    assert str(table) in done.stdout and "COST(dot32_1x8k4__scalar, " in table.read_text()

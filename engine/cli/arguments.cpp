@@ -11,6 +11,7 @@ namespace fewbins {
 const char* const kUsage =
     R"(usage: fewbins-run MODEL [--info] [--input FILE.npy ...] [--output FILE.npy ...] [options]
        fewbins-run --self-test
+       fewbins-run --calibrate-cost
 
 Runs a .fewbins model. Inputs are float32 arrays (N, C, H, W), or uint8 pixels (N, H, W, C) where the model carries its
 preprocessing; one file per input of the model, in its order.
@@ -24,6 +25,7 @@ preprocessing; one file per input of the model, in its order.
   --profile         print the median time of every step (of 10 runs, or of --repeat)
   --dump DIR        write every activation: NNNN_NAME.npy, float32 or uint8 u = q - lo, in the model's axis order
   --self-test       run every kernel of this CPU against plain arithmetic
+  --calibrate-cost  measure what every kernel costs on this CPU, and keep it for later runs
   --help, --version
 
 Exit codes: 0 done, 1 a check failed, 2 usage or unusable input.
@@ -70,6 +72,8 @@ Arguments parse_arguments(int count, const char* const* words) {
       result.profile = true;
     } else if (word == "--self-test") {
       result.self_test = true;
+    } else if (word == "--calibrate-cost") {
+      result.calibrate_cost = true;
     } else if (word == "--info") {
       result.info = true;
     } else if (word == "--help" || word == "-h") {
@@ -82,7 +86,7 @@ Arguments parse_arguments(int count, const char* const* words) {
       result.model = word;
     }
   }
-  if (result.help || result.version || result.self_test) return result;
+  if (result.help || result.version || result.self_test || result.calibrate_cost) return result;
   if (result.model.empty()) fail(ErrorCode::invalid_argument, "no model was given; see fewbins-run --help");
   if (result.inputs.empty() && !result.info)
     fail(ErrorCode::invalid_argument, "nothing to do: give --input or --info; see fewbins-run --help");

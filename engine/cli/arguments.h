@@ -17,6 +17,7 @@ struct Arguments {
   int repeat = 0;
   bool profile = false;
   bool self_test = false;
+  bool calibrate_cost = false;
   bool info = false;
   bool help = false;
   bool version = false;

@@ -14,6 +14,7 @@
 #include "base/cpu_name.h"
 #include "base/error.h"
 #include "npy.h"
+#include "plan/calibrate.h"
 #include "plan/self_test.h"
 #include "plan/session.h"
 
@@ -35,6 +36,13 @@ int run_self_test() {
   std::printf("self-test on %s (%s): %s\n", cpu_name().c_str(), isa_name(detect_isa()),
               failures.empty() ? "passed" : "FAILED");
   return failures.empty() ? 0 : kCheckFailed;
+}
+
+int run_calibration() {
+  const std::vector<NamedCost> costs = calibrate_costs([](size_t, size_t) {});
+  save_costs(costs);
+  std::printf("measured %zu kernels on %s; kept in %s\n", costs.size(), cpu_name().c_str(), cost_file().c_str());
+  return 0;
 }
 
 std::string shape_text(const std::vector<DimSpec>& shape) {
@@ -130,12 +138,12 @@ void print_output(const Model& model, const std::string& name, const Dims& dims,
   std::printf("%s %s: %g .. %g\n", name.c_str(), dims.text().c_str(), static_cast<double>(*least),
               static_cast<double>(*most));
   if (dims.rank != 2) return;
-  const int64_t classes = dims[1];
-  for (int64_t row = 0; row < dims[0]; ++row) {
-    const auto first = data.begin() + row * classes;
+  const auto classes = static_cast<size_t>(dims[1]);
+  for (size_t row = 0; row < static_cast<size_t>(dims[0]); ++row) {
+    const float* first = data.data() + row * classes;
     const auto best = static_cast<size_t>(std::max_element(first, first + classes) - first);
-    const bool labelled = static_cast<size_t>(classes) == model.labels.size();
-    std::printf("  %lld: class %zu%s%s\n", static_cast<long long>(row), best, labelled ? " " : "",
+    const bool labelled = classes == model.labels.size();
+    std::printf("  %zu: class %zu%s%s\n", row, best, labelled ? " " : "",
                 labelled ? model.labels[best].c_str() : "");
   }
 }
@@ -185,6 +193,7 @@ int run(int count, const char* const* words) {
     return 0;
   }
   if (arguments.self_test) return run_self_test();
+  if (arguments.calibrate_cost) return run_calibration();
   SessionOptions options;
   options.threads = arguments.threads;
   options.isa = arguments.isa;
