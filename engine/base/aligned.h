@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -12,6 +13,14 @@ namespace fewbins {
 
 inline constexpr std::size_t kAlignment = 64;    ///< one cache line, one zmm register
 inline constexpr std::size_t kReadPadding = 64;  ///< bytes past the end that kernels may read and must not need
+
+/// `count` times `bytes` as a size of memory. Throws std::bad_alloc where no address space holds it: only 32-bit CPUs
+/// get there, with counts that the limits of a model file allow.
+inline std::size_t memory_size(std::uint64_t count, std::uint64_t bytes) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::size_t>::max() / 2;
+  if (count > kMost / (bytes == 0 ? 1 : bytes)) throw std::bad_alloc();
+  return static_cast<std::size_t>(count * bytes);
+}
 
 /// Owns `size` bytes on a 64-byte border, all zero at first, with kReadPadding readable zero bytes behind them.
 /// Throws std::bad_alloc when there is no such memory.

@@ -77,7 +77,7 @@ CpuWords read_cpu_words() {
   words.neon_dot = has(getauxval(AT_HWCAP), 20);
   words.neon_i8mm = has(getauxval(AT_HWCAP2), 13);
 #elif defined(__arm__)
-  words.neon = has(getauxval(AT_HWCAP), 12);
+  words.neon = has(getauxval(AT_HWCAP), 12) && has(getauxval(AT_HWCAP), 16);  // and VFPv4: fused multiplication
 #endif
   return words;
 }

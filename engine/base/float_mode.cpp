@@ -3,7 +3,7 @@
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
-#else
+#elif !defined(__aarch64__) && !defined(__arm__)
 #include <cfenv>
 #endif
 
@@ -23,6 +23,17 @@ FloatMode::FloatMode() {
   asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));
 }
 FloatMode::~FloatMode() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+
+#elif defined(__arm__)
+
+// FPSCR zero: the same for VFP; NEON's floats flush to zero always.
+FloatMode::FloatMode() {
+  std::uint32_t saved = 0;
+  asm volatile("vmrs %0, fpscr" : "=r"(saved));
+  asm volatile("vmsr fpscr, %0" : : "r"(0));
+  saved_ = saved;
+}
+FloatMode::~FloatMode() { asm volatile("vmsr fpscr, %0" : : "r"(static_cast<std::uint32_t>(saved_))); }
 
 #else
 

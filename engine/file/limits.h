@@ -18,7 +18,7 @@ inline constexpr uint64_t kMaxDecodedBytes = uint64_t{4} << 30;  // all constant
 // Entropy-coded zeros take next to nothing; beyond this much, what a file decodes to must be in proportion to its size.
 inline constexpr uint64_t kFreeDecodedBytes = uint64_t{256} << 20;
 inline constexpr uint64_t kDecodedBytesPerByte = 256;
-inline constexpr uint64_t kMaxArenaBytes = uint64_t{16} << 30;  // activations of one run
+inline constexpr uint64_t kMaxArenaBytes = uint64_t{sizeof(size_t) > 4 ? 16 : 1} << 30;  // activations of one run
 inline constexpr int kFormatMajor = 1;
 inline constexpr int kNumerics = 1;
 

@@ -76,11 +76,12 @@ Extent read_extent(const Json& entry, std::string_view name, uint64_t size, Stor
 Container read_container(std::span<const std::byte> bytes) {
   if (bytes.size() < 8)
     fail(ErrorCode::model_file, bytes.size(), " bytes are too few for a model file; it is truncated or another kind");
-  uint64_t header_size = 0;
-  for (size_t i = 0; i < 8; ++i) header_size |= std::to_integer<uint64_t>(bytes[i]) << (8 * i);
-  if (header_size > kMaxHeaderBytes)
-    fail(ErrorCode::model_file, "the header claims ", header_size, " bytes, the limit is ", kMaxHeaderBytes,
+  uint64_t claimed = 0;
+  for (size_t i = 0; i < 8; ++i) claimed |= std::to_integer<uint64_t>(bytes[i]) << (8 * i);
+  if (claimed > kMaxHeaderBytes)
+    fail(ErrorCode::model_file, "the header claims ", claimed, " bytes, the limit is ", kMaxHeaderBytes,
          "; this is not a model file");
+  const auto header_size = static_cast<size_t>(claimed);
   if (header_size > bytes.size() - 8)
     fail(ErrorCode::model_file, "the header ends at byte ", header_size + 8, " but the file has ", bytes.size(),
          "; it is truncated");
@@ -106,7 +107,7 @@ Container read_container(std::span<const std::byte> bytes) {
     StoredTensor tensor;
     const Extent extent = read_extent(Json(value, "tensor", name), name, data.size(), tensor);
     extents.push_back(extent);
-    tensor.bytes = data.subspan(extent.begin, extent.end - extent.begin);
+    tensor.bytes = data.subspan(static_cast<size_t>(extent.begin), static_cast<size_t>(extent.end - extent.begin));
     if (!name.starts_with("__pad")) container.tensors.emplace(name, std::move(tensor));
   }
   if (!found) fail(ErrorCode::model_file, "it is a safetensors file, but not a fewbins model (no entry 'fewbins')");

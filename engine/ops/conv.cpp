@@ -4,12 +4,14 @@
 //   rows       few channels: the input is copied once with its padding, so that a whole kernel row is one tap
 //   direct     any other: a table of offsets per output pixel and tap
 //   depthwise  see depthwise.cpp
+//   winograd   see conv_winograd.cpp
 #include <algorithm>
 #include <cstring>
 #include <optional>
 
 #include "base/thread_pool.h"
 #include "ops/conv.h"
+#include "ops/conv_winograd.h"
 #include "ops/factories.h"
 #include "ops/node_op.h"
 #include "ops/product.h"
@@ -52,7 +54,7 @@ void infer_conv(const NodeDef& node, const ConvParts& parts, std::span<const Ten
 }
 
 std::vector<int32_t> window_offsets(const NodeDef& node, const Extent& rows, const Extent& columns, int64_t channels) {
-  constexpr int64_t kMost = int64_t{1} << 29;
+  constexpr int64_t kMost = std::min(int64_t{1} << 29, kMaxElements);
   const int64_t taps = rows.kernel * columns.kernel;
   if (taps > kMost / (rows.out * columns.out)) fail_shape(node, "its input is too large: ", rows.in, "x", columns.in);
   std::vector<int32_t> offsets;
@@ -178,7 +180,8 @@ std::unique_ptr<OpState> ConvOp::prepare(const PrepareArgs& args) const {
     wide.pad_begin = 0;
     wide.kernel = 1;
     state->source.offsets = window_offsets(node_, tall, wide, channels);
-    state->scratch_bytes = static_cast<size_t>(from[0] * state->source.image_step) * element_bytes() + kReadPadding;
+    state->scratch_bytes =
+        memory_size(static_cast<uint64_t>(from[0] * state->source.image_step), element_bytes()) + kReadPadding;
   } else if (same_size) {
     state->way = Form::pointwise;
     state->form = "pointwise";
@@ -245,6 +248,7 @@ std::unique_ptr<Op> make_conv(const NodeDef& node, const OpContext& context) {
   const ProductShape& shape = parts.shape;
   if (shape.groups > 1 && shape.channels == 1 && shape.columns == 1)
     return make_depthwise(node, context, std::move(parts));
+  if (auto winograd = make_winograd(node, context, parts)) return winograd;
   return std::make_unique<ConvOp>(node, context, std::move(parts));
 }
 

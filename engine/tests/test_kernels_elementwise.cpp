@@ -8,13 +8,21 @@
 #include <cstring>
 #include <limits>
 
+#if !defined(__SIZEOF_INT128__)
+#include <boost/multiprecision/cpp_int.hpp>
+#endif
+
 #include "kernel_fixtures.h"
 
 namespace fewbins {
 namespace {
 
 using testing::Random;
+#if defined(__SIZEOF_INT128__)
 __extension__ using Int128 = __int128;
+#else  // 32-bit CPUs
+using Int128 = boost::multiprecision::int128_t;
+#endif
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::int32_t kMin = std::numeric_limits<std::int32_t>::min();
