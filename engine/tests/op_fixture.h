@@ -1,68 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// One operator on its own: a model of a single node in memory, made and run without a file or a plan.
+// One operator on its own, run without a file or a plan.
 #pragma once
 
-#include <boost/json/parse.hpp>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/aligned.h"
 #include "base/thread_pool.h"
+#include "bench/one_node.h"
 #include "ops/layout.h"
 #include "ops/op.h"
 
 namespace fewbins::testing {
 
-class OneOp {
+class OneOp : public OneNode {
  public:
-  OneOp(std::string op, const char* attrs) {
-    node_.op = std::move(op);
-    node_.name = "node";
-    node_.attrs = boost::json::parse(attrs).as_object();
-    node_.outputs = {"y"};
-    model_.tensors["y"] = {"y", {}, DType::f32, {}};
-  }
-
-  OneOp& input(DType dtype, AffineInfo affine = {}) {
-    const std::string name = "x" + std::to_string(node_.inputs.size());
-    node_.inputs.push_back(name);
-    model_.tensors[name] = {name, {}, dtype, affine};
-    return *this;
-  }
-
-  OneOp& output(DType dtype, AffineInfo affine = {}) {
-    model_.tensors["y"] = {"y", {}, dtype, affine};
-    return *this;
-  }
-
-  template <class T>
-  OneOp& param(const std::string& role, DType dtype, Dims dims, const std::vector<T>& values) {
-    const size_t bytes = values.size() * sizeof(T);
-    owned_.emplace_back(bytes);
-    if (bytes != 0) std::memcpy(owned_.back().data(), values.data(), bytes);
-    Constant constant;
-    constant.name = role;
-    constant.dtype = dtype;
-    constant.dims = dims;
-    constant.data = owned_.back().data();
-    constant.bytes = bytes;
-    model_.constants[role] = constant;
-    node_.params[role] = role;
-    return *this;
-  }
-
-  [[nodiscard]] std::unique_ptr<Op> make(Isa isa = Isa::scalar) const {
-    return make_op(node_, OpContext{model_, isa, {}});
-  }
+  using OneNode::OneNode;
 
   // The output's dims for these input dims.
   [[nodiscard]] Dims infer(const Op& op, const std::vector<Dims>& dims) const {
-    std::vector<TensorDesc> in = describe(dims);
-    TensorDesc out{model_.tensors.at("y").dtype, {}, model_.tensors.at("y").affine};
-    op.infer(in, {&out, 1});
+    TensorDesc out = describe_output();
+    op.infer(describe_inputs(dims), {&out, 1});
     return out.dims;
   }
 
@@ -72,8 +32,8 @@ class OneOp {
   [[nodiscard]] std::vector<Out> run(const std::vector<Dims>& dims, const std::vector<const void*>& operands, Isa isa,
                                      int threads, std::string* form = nullptr) const {
     const std::unique_ptr<Op> op = make(isa);
-    const std::vector<TensorDesc> in = describe(dims);
-    std::vector<TensorDesc> out{{model_.tensors.at("y").dtype, {}, model_.tensors.at("y").affine}};
+    const std::vector<TensorDesc> in = describe_inputs(dims);
+    std::vector<TensorDesc> out{describe_output()};
     op->infer(in, out);
     ThreadPool pool(threads);
     const std::unique_ptr<OpState> state = op->prepare({in, out, pool.size()});
@@ -94,20 +54,6 @@ class OneOp {
     const Out* first = result.as<Out>();
     return {first, first + out[0].dims.count()};
   }
-
- private:
-  [[nodiscard]] std::vector<TensorDesc> describe(const std::vector<Dims>& dims) const {
-    std::vector<TensorDesc> in;
-    for (size_t i = 0; i < dims.size(); ++i) {
-      const TensorInfo& info = model_.tensors.at(node_.inputs.at(i));
-      in.push_back({info.dtype, dims[i], info.affine});
-    }
-    return in;
-  }
-
-  Model model_;
-  NodeDef node_;
-  std::deque<AlignedBytes> owned_;
 };
 
 }  // namespace fewbins::testing
