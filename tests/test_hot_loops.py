@@ -19,12 +19,19 @@ LOOPS = {
     "f32/avx2": ("vfmadd231ps", 2, 6),
     "dot32/avx2": ("vpmaddwd", 2, 6),
     "dot16/avx2": ("vpmaddubsw", 2, 6),
+    "dot32_i16/avx2": ("vpmaddwd", 2, 6),
+    "dot32/avxvnni": ("vpdpbusd", 2, 6),
+    "dot32_i16/avxvnni": ("vpdpwssd", 2, 6),
     "f32/avx512bw": ("vfmadd231ps", 2, 8),
+    "dot32/avx512bw": ("vpmaddwd", 2, 8),
+    "dot16/avx512bw": ("vpmaddubsw", 2, 6),
+    "dot32_i16/avx512bw": ("vpmaddwd", 2, 8),
     "dot32/avx512vnni": ("vpdpbusd", 2, 8),
+    "dot32_i16/avx512vnni": ("vpdpwssd", 2, 8),
 }
 # Beside the arithmetic, a step may load the panel (2), move two pointers (2) and branch (1).
 MOST_OTHERS = 5
-ARITHMETIC = re.compile(r"vpmadd|vpadd|vpdpbusd|vfmadd|v?p?broadcast")
+ARITHMETIC = re.compile(r"vpmadd|vpadd|vpdpbusd|vpdpwssd|vfmadd|v?p?broadcast")
 
 pytestmark = [
     pytest.mark.skipif(os.uname().machine != "x86_64", reason="kernels of x86-64"),
@@ -44,6 +51,7 @@ def flags(isa: str) -> list[str]:
 
 def inner_loops(listing: str) -> list[list[str]]:
     """The bodies of the innermost loops: from the target of a backward jump to the jump, no other jump between."""
+    listing = listing.replace("{vex} ", "")
     lines = [(int(m[1], 16), m[2].strip()) for m in re.finditer(r"^\s*([0-9a-f]+):\t(.*)$", listing, re.MULTILINE)]
     loops = []
     for i, (address, text) in enumerate(lines):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inner loops of the AVX2 tile kernels, in assembly so that no compiler can spill an accumulator (GCC 12 does, and
 // loses 40 % on 16-bit sums). One loop serves all families: a step takes 4 bytes of each row and 64 bytes of the panel
-// (16 columns x 4 bytes), so f32 steps one depth, 8-bit sums four depths, and pmaddwd two depths widened to 16 bits.
+// (16 columns x 4 bytes), so f32 steps one depth, bytes four and 16-bit operands two.
 //
 // Registers: ymm0..ymm11 two accumulators per row, ymm12 and ymm13 the panel, ymm14 the row's 4 bytes in every lane,
 // ymm15 a product; r8..r13 one pointer per row. The rows' index runs from -(bytes of the tap) up to 0.
@@ -26,13 +26,17 @@
   "vpaddw %%ymm15,%%ymm" acc0 ",%%ymm" acc0 "\n"   \
   "vpmaddubsw %%ymm13,%%ymm14,%%ymm15\n"           \
   "vpaddw %%ymm15,%%ymm" acc1 ",%%ymm" acc1 "\n"
-#define FB_STEP_DOT32(acc0, acc1, row, offset)     \
+#define FB_STEP_I16(acc0, acc1, row, offset)     \
   "vpbroadcastd (%%" row ",%[index]),%%ymm14\n"    \
   "vpmaddwd %%ymm12,%%ymm14,%%ymm15\n"             \
   "vpaddd %%ymm15,%%ymm" acc0 ",%%ymm" acc0 "\n"   \
   "vpmaddwd %%ymm13,%%ymm14,%%ymm15\n"             \
   "vpaddd %%ymm15,%%ymm" acc1 ",%%ymm" acc1 "\n"
 // AVX-VNNI; {vex}, since an assembler may take the AVX-512 form for granted.
+#define FB_STEP_DOT32_VNNI(acc0, acc1, row, offset)       \
+  "vpbroadcastd (%%" row ",%[index]),%%ymm14\n"           \
+  "%{vex%} vpdpbusd %%ymm12,%%ymm14,%%ymm" acc0 "\n"      \
+  "%{vex%} vpdpbusd %%ymm13,%%ymm14,%%ymm" acc1 "\n"
 #define FB_STEP_I16_VNNI(acc0, acc1, row, offset)         \
   "vpbroadcastd (%%" row ",%[index]),%%ymm14\n"           \
   "%{vex%} vpdpwssd %%ymm12,%%ymm14,%%ymm" acc0 "\n"      \
@@ -44,13 +48,11 @@
 
 #define FB_ROW_POINTER(acc0, acc1, row, offset) "mov " offset "(%[rows]),%%" row "\nadd %[end],%%" row "\n"
 
-// Accumulators: zero, the lane starts at the panel, or what the tile holds.
+// Accumulators: zero, or the lane starts at the panel.
 #define FB_ZERO(acc0, acc1, row, offset) \
   "vpxor %%xmm" acc0 ",%%xmm" acc0 ",%%xmm" acc0 "\nvpxor %%xmm" acc1 ",%%xmm" acc1 ",%%xmm" acc1 "\n"
 #define FB_START(acc0, acc1, row, offset) \
   "vmovdqa %%ymm12,%%ymm" acc0 "\nvmovdqa %%ymm13,%%ymm" acc1 "\n"
-#define FB_LOAD(acc0, acc1, row, offset) \
-  "vmovdqa 8*" offset "(%[tile]),%%ymm" acc0 "\nvmovdqa 8*" offset "+32(%[tile]),%%ymm" acc1 "\n"
 #define FB_STORE(acc0, acc1, row, offset) \
   "vmovdqa %%ymm" acc0 ",8*" offset "(%[tile])\nvmovdqa %%ymm" acc1 ",8*" offset "+32(%[tile])\n"
 // ymm12 holds ones: the two 16-bit lanes of a column become one int32.
@@ -75,6 +77,20 @@
   "add %[stride],%[rows]\n"                    \
   "dec %[taps]\n"                              \
   "jnz 1b\n"
+
+// A whole tile whose sums stay in registers from the first step to the last.
+#define FB_TILE(name, ROWS, STEP)                                                                              \
+  void name(const TileRun& run, const void* panel, void* tile) {                                               \
+    const void* const* rows = run.rows;                                                                        \
+    const size_t end = run.offset + run.bytes;                                                                 \
+    const size_t begin = 0 - run.bytes;                                                                        \
+    size_t taps = run.taps;                                                                                    \
+    size_t index;                                                                                              \
+    __asm__ volatile(ROWS(FB_ZERO) FB_TAPS(ROWS, STEP) ROWS(FB_STORE)                                          \
+                     : [rows] "+r"(rows), [panel] "+r"(panel), [taps] "+r"(taps), [index] "=&r"(index)         \
+                     : [end] "m"(end), [begin] "m"(begin), [stride] "m"(run.stride), [tile] "r"(tile)          \
+                     : FB_CLOBBERS);                                                                           \
+  }
 
 #define FB_VECTORS                                                                                                \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",      \

@@ -3,7 +3,8 @@
 // families: a step takes 4 bytes of each row and 4 bytes of every column of the panel.
 //
 // Registers: zmm0..zmm15 the accumulators, two per row (a panel of 16 columns uses the even ones); zmm16 and
-// zmm17 the panel, zmm18 and zmm19 the row's 4 bytes in every lane, zmm20 and zmm21 products; r8..r15 one pointer per row.
+// zmm17 the panel, zmm18 and zmm19 the row's 4 bytes in every lane, zmm20 and zmm21 products; r8..r15 one pointer per
+// row.
 #pragma once
 
 #include <stddef.h>

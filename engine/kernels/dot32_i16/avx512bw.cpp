@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 16-bit operands on AVX-512BW: vpmaddwd adds two products, vpaddd adds that to the sum, both modulo 2^32.
-// Per step (2 depths x 32 columns x 1 row = 64 MACs): 1 broadcast load, 2 vpmaddwd, 2 vpaddd.
+// Per step (2 depths x 32 columns x 1 row = 64 MACs): 1 broadcast load, 2 vpmaddwd, 2 vpaddd; bound by two vpmaddwd
+// per cycle.
 #include "kernels/tasks.h"
 #include "kernels/tile_avx512.h"
 

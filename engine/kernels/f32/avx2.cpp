@@ -8,20 +8,7 @@
 namespace fewbins {
 namespace {
 
-// clang-format off: one instruction a line
-#define TILE(count)                                                                                                \
-  void tile##count(const TileRun& run, const void* panel, float* tile) {                                           \
-    const void* const* rows = run.rows;                                                                            \
-    const size_t end = run.offset + run.bytes;                                                                     \
-    const size_t begin = 0 - run.bytes;                                                                            \
-    size_t taps = run.taps;                                                                                        \
-    size_t index;                                                                                                  \
-    __asm__ volatile(FB_ROWS_##count(FB_ZERO) FB_TAPS(FB_ROWS_##count, FB_STEP_F32) FB_ROWS_##count(FB_STORE)      \
-                     : [rows] "+r"(rows), [panel] "+r"(panel), [taps] "+r"(taps), [index] "=&r"(index)             \
-                     : [end] "m"(end), [begin] "m"(begin), [stride] "m"(run.stride), [tile] "r"(tile)              \
-                     : FB_CLOBBERS);                                                                               \
-  }
-// clang-format on
+#define TILE(count) FB_TILE(tile##count, FB_ROWS_##count, FB_STEP_F32)
 TILE(1)
 TILE(2)
 TILE(3)
@@ -29,7 +16,7 @@ TILE(4)
 TILE(5)
 TILE(6)
 
-using TileFn = void (*)(const TileRun&, const void*, float*);
+using TileFn = void (*)(const TileRun&, const void*, void*);
 constexpr TileFn kTiles[] = {tile1, tile2, tile3, tile4, tile5, tile6};
 constexpr size_t kMr = 6;
 
@@ -37,7 +24,7 @@ constexpr size_t kMr = 6;
 
 void f32_6x16k1__avx2(const GemmTask& task) {
   const TileRun run{task.rows, kMr * sizeof(void*), task.taps, 0, task.depth * sizeof(float)};
-  kTiles[(task.m != 0 ? task.m : kMr) - 1](run, task.panel, static_cast<float*>(task.tile));
+  kTiles[(task.m != 0 ? task.m : kMr) - 1](run, task.panel, task.tile);
   leave_ymm();
 }
 
