@@ -177,7 +177,10 @@ def engine_loops() -> list[Loop]:
 
 def _flags(isa: str) -> list[str]:
     text = (_ENGINE / "kernels" / "sources.cmake").read_text()
-    sets = dict(re.findall(r"set\(kernel_flags_(\w+) ([^)]*)\)", text))
+    sets: dict[str, str] = {}
+    for name, words in re.findall(r"set\(kernel_flags_(\w+) ([^)]*)\)", text):
+        words = re.sub(r"\$<\$<CXX_COMPILER_ID:(\w+)>:([^>]*)>", lambda m: m[2] if m[1] == "GNU" else "", words)
+        sets.setdefault(name, words)  # NEON has two: 64 bits come first
     words = f"{sets['common']} {sets.get(isa, '')}"
     while "${" in words:
         words = re.sub(r"\$\{kernel_flags_(\w+)\}", lambda match: sets[match[1]], words)
@@ -198,41 +201,83 @@ def kernel_loops(assembly: str, scheme: str, source: str) -> list[Loop]:
     >>> [(loop.name, loop.macs, loop.form, loop.source) for loop in kernel_loops(text, "4.6bit", "dot16/neon.cpp")]
     [('dot16_8x8__neon', 8, 'SMLAL', 'dot16/neon.cpp, inner loop')]
     """
-    best: dict[str, Loop] = {}
-    function = ""
-    lines: list[str] = []
-    labels: dict[str, int] = {}
+    functions: dict[str, _Function] = {}
     for raw in assembly.splitlines():
         line = raw.split("//")[0].strip()
         label = re.match(r"([.\w$]+):\s*(.*)", line)
         if label is not None:
-            kernel = re.match(r"_ZN7fewbins\d+(\w+__neon\w*?)ERK", label[1])
-            if kernel is not None:
-                function = kernel[1]
-            labels[label[1]] = len(lines)
+            if re.match(r"[A-Za-z_]", label[1]):
+                functions[label[1]] = _Function()
             line = label[2]
-        if not line or line.startswith((".", "#")):
+        function = next(reversed(functions.values()), None)
+        if function is None:
             continue
-        lines.append(line)
-        jump = re.match(r"(?:b\.?[a-z]{2}|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#?\d+,)\s*([.\w$]+)$", line)
-        if jump is None or not function:
+        if label is not None:
+            function.labels[label[1]] = len(function.lines)
+        if line and not line.startswith((".", "#")):
+            function.add(line)
+    loops = []
+    for symbol in functions:
+        kernel = re.match(r"_ZN7fewbins\d+(\w+__neon\w*?)ERK", symbol)
+        best = max((functions[name].hottest for name in _reached(functions, symbol)), key=_macs, default=[])
+        if kernel is None or _macs(best) == 0:
             continue
-        target = jump[1][:-1] if re.fullmatch(r"\d+b", jump[1]) else jump[1]
-        if target not in labels:
-            continue
-        body = lines[labels[target] :]
-        if any(re.match(r"b\.?[a-z]{0,2}\s|cbn?z|tbn?z|bl\b|ret", each) for each in body[:-1]):
-            continue
-        macs = sum(_products(each) for each in body)
-        if macs > (best[function].macs if function in best else 0):
-            names = [each.split()[0] for each in body if _products(each)]
-            forms = ", ".join(dict.fromkeys(name.upper().removesuffix("2") for name in names))
-            shape = re.search(r"\d+x\d+(?:k\d+)?", function)
-            text = "\n".join([*body[:-1], re.sub(r"[.\w$]+$", ".Lturn", body[-1])])
-            best[function] = Loop(
-                function, "fewbins", scheme, forms, shape[0] if shape else "", macs, text, f"{source}, inner loop"
+        forms = dict.fromkeys(line.split()[0].upper().removesuffix("2") for line in best if _products(line))
+        shape = re.search(r"\d+x\d+(?:k\d+)?", kernel[1])
+        body = "\n".join([*best[:-1], re.sub(r"[.\w$]+$", ".Lturn", best[-1])])
+        loops.append(
+            Loop(
+                kernel[1],
+                "fewbins",
+                scheme,
+                ", ".join(forms),
+                shape[0] if shape else "",
+                _macs(best),
+                body,
+                f"{source}, inner loop",
             )
-    return list(best.values())
+        )
+    return loops
+
+
+class _Function:
+    """Instructions of one function, and the innermost loop with the most products."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.labels: dict[str, int] = {}
+        self.calls: set[str] = set()
+        self.hottest: list[str] = []
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+        jump = re.match(r"(?:b[l.]?[a-z]{0,2}\s|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#?\d+,)\s*([.\w$]+)$", line)
+        if jump is None:
+            return
+        target = jump[1][:-1] if re.fullmatch(r"\d+b", jump[1]) else jump[1]
+        if target not in self.labels:
+            self.calls.add(target)
+            return
+        body = self.lines[self.labels[target] :]
+        inner = not any(re.match(r"b[l.]?[a-z]{0,2}\s|cbn?z|tbn?z|ret", each) for each in body[:-1])
+        if inner and _macs(body) > _macs(self.hottest):
+            self.hottest = body
+
+
+def _reached(functions: dict[str, _Function], symbol: str) -> set[str]:
+    """The function and those that it calls or that its calls call."""
+    reached: set[str] = set()
+    waiting = [symbol]
+    while waiting:
+        name = waiting.pop()
+        if name in functions and name not in reached:
+            reached.add(name)
+            waiting += functions[name].calls
+    return reached
+
+
+def _macs(body: list[str]) -> int:
+    return sum(_products(line) for line in body)
 
 
 def _products(instruction: str) -> int:
