@@ -47,10 +47,17 @@ enum class Packer : std::uint8_t {
   steps,         ///< dot16 on SSSE3: steps of ks depths, block lengths in the panel, see dot16/README.md
   pairs_i16,  ///< dot32_i16: [panel][tap][ceil(channels / 2)][nr][2] int16
   blocks,     ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
+  lanes16,         ///< dot32 on NEON: depths in lanes, see dot32/README.md
+  started_quads,   ///< dot32 on SDOT: [panel]{ [nr] int32 starts, [tap][Q][nr][4] int8 }
+  octets,          ///< dot32 on USMMLA: [panel][tap][ceil(channels / 8)][nr][8] int8
+  lanes16_blocks,  ///< dot16 on NEON: depths in lanes, see dot16/README.md
+  depth_pairs,     ///< dot16 on NEON, 24 x 8: [panel][block]{ [nr] int16 starts, [depths of the block / 2][nr][2] int8 }
   taps_f32,   ///< depthwise: [tap][channels padded to lanes] float
   taps_i8,    ///< depthwise: [tap][channels padded to lanes] int8
   tap_pairs,  ///< depthwise on pmaddwd: see depthwise_dot32/README.md
   tap_quads,  ///< depthwise on vpdpbusd: see depthwise_dot32/README.md
+  taps_starts,  ///< depthwise_dot16: [channels] int16 starts, then [tap][channels] int8
+  tap_bytes,    ///< depthwise_dot16 on pmaddubsw: see depthwise_dot16/README.md
 };
 
 // ---- tile kernels ---------------------------------------------------------------------------------------------------
@@ -129,6 +136,11 @@ std::size_t block_for(const WeightView& weights, ActivationLevels levels);
 /// (bins_a - 1) * max(sum of positive w, -sum of negative w) <= 32767. False: that packing may overflow.
 bool block_is_exact(const WeightView& weights, ActivationLevels levels, std::size_t block);
 
+/// The same for the packer of a dot16 row: how products share lanes, and which instructions add them, is its own. The
+/// two functions above are those of `Packer::blocks`.
+std::size_t block_for(const GemmKernel& kernel, const WeightView& weights, ActivationLevels levels);
+bool block_is_exact(const GemmKernel& kernel, const WeightView& weights, ActivationLevels levels, std::size_t block);
+
 /// Family and block for a layer that asks for dot16: kernel and block together, block 0 for dot32.
 struct GemmChoice {
   const GemmKernel* kernel;
@@ -150,14 +162,35 @@ struct DepthwiseKernel {
   void (*run)(const DepthwiseTask&);
 };
 
-/// `family` is depthwise_f32 or depthwise_dot32. Integer sums are sum u*w: fold the bias as for dot32.
+struct DepthwiseLineKernel {
+  const char* name;
+  Isa isa;
+  Family family;
+  unsigned flags;
+  void (*run)(const DepthwiseLineTask&);
+};
+
+/// The newest row of a family; dot32 sums are sum u*w, dot16 ones sum q*w: fold the bias as for those families.
 const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view forced = {});
+/// The row that computes whole lines of 3x3 windows from the weights packed for `kernel`, or null.
+const DepthwiseLineKernel* find_line_kernel(const DepthwiseKernel& kernel);
+/// Proves that a whole window fits 16 bits, for every channel from its actual weights: (hi or -lo) * sum|w| <= 32767,
+/// and every pair of taps that pmaddubsw adds stays within 16 bits, as block_is_exact() has it.
+bool depthwise_fits16(const std::int8_t* w, std::size_t taps, std::size_t channels, ActivationLevels levels);
 std::size_t packed_depthwise_bytes(const DepthwiseKernel& kernel, std::size_t taps, std::size_t channels);
-/// Weights w[c * taps + t], as ONNX stores (C, 1, kH, kW). `out` on a 64-byte border.
+/// Weights w[c * taps + t], as ONNX stores (C, 1, kH, kW). `out` on a 64-byte border. dot16 alone looks at `levels`.
 void pack_depthwise(const DepthwiseKernel& kernel, const std::int8_t* w, std::size_t taps, std::size_t channels,
-                    void* out);
+                    void* out, ActivationLevels levels = {0, 0});
 void pack_depthwise_f32(const DepthwiseKernel& kernel, const float* w, std::size_t taps, std::size_t channels,
                         void* out);
+
+/// Whether line kernels may requantize sums of at most 2^15 in magnitude: acc = sum + bias is a float without rounding,
+/// and acc * m an int32.
+bool depthwise_is_direct(const std::int32_t* bias, const float* m, std::size_t channels);
+std::size_t depthwise_scales_bytes(const DepthwiseKernel& kernel, std::size_t channels);
+/// Folded biases and multipliers for DepthwiseLineTask::scales.
+void pack_depthwise_scales(const DepthwiseKernel& kernel, const std::int32_t* bias, const float* m,
+                           std::size_t channels, void* out);
 
 // ---- Winograd transforms --------------------------------------------------------------------------------------------
 
@@ -210,6 +243,7 @@ struct KernelRow {
 std::span<const KernelRow> kernel_rows();
 std::span<const GemmKernel> gemm_kernels();
 std::span<const DepthwiseKernel> depthwise_kernels();
+std::span<const DepthwiseLineKernel> depthwise_line_kernels();
 std::span<const WinogradKernel> winograd_kernels();
 std::span<const ElementwiseKernels> elementwise_kernels();
 /// The row of that name, or null: how a caller checks FEWBINS_KERNEL before it forces it.

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/pack_arm.h"
+#include "kernels/pack_steps.h"
 
 namespace fewbins {
 namespace {
@@ -124,6 +126,12 @@ void pack_quads16(const GemmKernel& kernel, const PaddedColumns& columns, std::i
   }
 }
 
+void pack_wide_quads(const GemmKernel& kernel, const PaddedColumns& columns, std::int16_t* out) {
+  for (std::size_t quad = 0; quad < columns.quads(); ++quad) {
+    for (std::size_t j = 0; j < kernel.nr; ++j, out += 4) std::copy_n(columns.at(j, quad), 4, out);
+  }
+}
+
 void pack_blocks(const GemmKernel& kernel, const PaddedColumns& columns, std::size_t taps, std::int32_t lo,
                  std::size_t block, std::int8_t* out) {
   const std::size_t depth = columns.quads() / taps;
@@ -145,6 +153,18 @@ void pack_blocks(const GemmKernel& kernel, const PaddedColumns& columns, std::si
   }
 }
 
+/// One panel of f32 pairs; an odd last channel meets a 0.
+void pack_column_pairs(const GemmKernel& kernel, const float* w, std::size_t columns, std::size_t taps,
+                       std::size_t channels, float* out) {
+  std::fill_n(out, taps * pairs_of(channels) * kernel.nr * 2, 0.0f);
+  for (std::size_t t = 0; t < taps; ++t) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      float* to = out + ((t * pairs_of(channels) + c / 2) * kernel.nr) * 2 + c % 2;
+      for (std::size_t j = 0; j < columns; ++j) to[2 * j] = w[(j * taps + t) * channels + c];
+    }
+  }
+}
+
 }  // namespace
 
 std::size_t depth_of(const GemmKernel& kernel, std::size_t channels) {
@@ -153,12 +173,18 @@ std::size_t depth_of(const GemmKernel& kernel, std::size_t channels) {
 }
 
 std::size_t panel_bytes(const GemmKernel& kernel, std::size_t taps, std::size_t channels, std::size_t block) {
+  if (is_arm_packer(kernel.packer)) return round_up(arm_panel_bytes(kernel, taps, channels, block), kBorder);
   const std::size_t quads = taps * quads_of(channels);
   switch (kernel.packer) {
     case Packer::columns:
       return round_up(taps * channels * kernel.nr * sizeof(float), kBorder);
     case Packer::pairs_i16:
       return round_up(taps * pairs_of(channels) * kernel.nr * 2 * sizeof(std::int16_t), kBorder);
+    case Packer::column_pairs:
+      return round_up(taps * pairs_of(channels) * kernel.nr * 2 * sizeof(float), kBorder);
+    case Packer::steps:
+      return round_up(steps_bytes(kernel, taps, channels, block), kBorder);
+    case Packer::wide_quads:
     case Packer::quads16:
       return round_up(quads * kernel.nr * 4 * sizeof(std::int16_t), kBorder);
     case Packer::blocks: {
@@ -179,10 +205,20 @@ void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels 
   std::byte* panel = static_cast<std::byte*>(out);
   const std::size_t bytes = panel_bytes(kernel, weights.taps, weights.channels, block);
   for (std::size_t first = 0; first < weights.n; first += kernel.nr, panel += bytes) {
+    if (is_arm_packer(kernel.packer)) {
+      pack_arm(kernel, weights, first, levels.lo, block, panel);
+      continue;
+    }
     const PaddedColumns columns(weights, first, kernel.nr);
     switch (kernel.packer) {
       case Packer::quads16:
         pack_quads16(kernel, columns, reinterpret_cast<std::int16_t*>(panel));
+        break;
+      case Packer::wide_quads:
+        pack_wide_quads(kernel, columns, reinterpret_cast<std::int16_t*>(panel));
+        break;
+      case Packer::steps:
+        pack_steps(kernel, weights, first, levels, panel);
         break;
       case Packer::blocks:
         pack_blocks(kernel, columns, weights.taps, levels.lo, block, reinterpret_cast<std::int8_t*>(panel));
@@ -201,6 +237,10 @@ void pack_f32(const GemmKernel& kernel, const float* w, std::size_t n, std::size
   const std::size_t bytes = panel_bytes(kernel, taps, channels, 0);
   for (std::size_t n0 = 0; n0 < n; n0 += kernel.nr, panel += bytes) {
     float* to = reinterpret_cast<float*>(panel);
+    if (kernel.packer == Packer::column_pairs) {
+      pack_column_pairs(kernel, w + n0 * depth, std::min(kernel.nr, n - n0), taps, channels, to);
+      continue;
+    }
     for (std::size_t k = 0; k < depth; ++k) {
       for (std::size_t j = 0; j < kernel.nr; ++j) *to++ = n0 + j < n ? w[(n0 + j) * depth + k] : 0.0f;
     }
@@ -264,6 +304,16 @@ std::size_t block_for(const WeightView& weights, ActivationLevels levels) {
     if (holds(block)) return block;
   }
   return 0;
+}
+
+std::size_t block_for(const GemmKernel& kernel, const WeightView& weights, ActivationLevels levels) {
+  if (is_arm_packer(kernel.packer)) return arm_block_for(kernel.packer, weights, levels);
+  return block_for(weights, levels);
+}
+
+bool block_is_exact(const GemmKernel& kernel, const WeightView& weights, ActivationLevels levels, std::size_t block) {
+  if (is_arm_packer(kernel.packer)) return arm_block_is_exact(kernel.packer, weights, levels, block);
+  return block_is_exact(weights, levels, block);
 }
 
 }  // namespace fewbins

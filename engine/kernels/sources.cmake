@@ -16,6 +16,7 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/select.cpp
     kernels/pack.cpp
     kernels/pack_steps.cpp
+    kernels/pack_arm.cpp
     kernels/pack_depthwise.cpp
     kernels/f32/scalar.cpp
     kernels/dot32/scalar.cpp
@@ -23,6 +24,7 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/dot32_i16/scalar.cpp
     kernels/depthwise_f32/scalar.cpp
     kernels/depthwise_dot32/scalar.cpp
+    kernels/depthwise_dot16/scalar.cpp
     kernels/winograd/scalar.cpp
     kernels/elementwise/scalar.cpp)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
@@ -33,6 +35,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
        kernels/f32/avx2.cpp
        kernels/f32/avx512bw.cpp
        kernels/dot32/avx2.cpp
+       kernels/dot32/avxvnni.cpp
        kernels/dot32/avx512bw.cpp
        kernels/dot32/avx512vnni.cpp
        kernels/dot16/avx2.cpp
@@ -44,7 +47,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
        kernels/depthwise_f32/avx2.cpp
        kernels/depthwise_f32/avx512bw.cpp
        kernels/depthwise_dot32/avx2.cpp
+       kernels/depthwise_dot32/avxvnni.cpp
+       kernels/depthwise_dot32/avx512bw.cpp
        kernels/depthwise_dot32/avx512vnni.cpp
+       kernels/depthwise_dot16/ssse3.cpp
+       kernels/depthwise_dot16/avx2.cpp
+       kernels/depthwise_dot16/avx512bw.cpp
        kernels/winograd/ssse3.cpp
        kernels/winograd/avx2.cpp
        kernels/winograd/avx512bw.cpp
@@ -53,17 +61,32 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
 endif()
 # By the compiler's pointers, since a 64-bit ARM machine may have a 32-bit userland.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
-  set(kernel_flags_neon -march=armv8-a)
-  set(kernel_flags_neon_dot -march=armv8.2-a+dotprod)
-  set(kernel_flags_neon_i8mm -march=armv8.2-a+dotprod+i8mm)
+  # Scheduling before registers are given out makes GCC spill tiles that fit.
+  set(kernel_flags_arm $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
+  set(kernel_flags_neon -march=armv8-a ${kernel_flags_arm})
+  set(kernel_flags_neon_24x8 ${kernel_flags_neon})
+  set(kernel_flags_neon_dot -march=armv8.2-a+dotprod ${kernel_flags_arm})
+  set(kernel_flags_neon_i8mm -march=armv8.2-a+dotprod+i8mm ${kernel_flags_arm})
   list(APPEND FEWBINS_KERNEL_SOURCES
+       kernels/f32/neon.cpp
+       kernels/dot32/neon.cpp
+       kernels/dot32/neon_dot.cpp
+       kernels/dot32/neon_i8mm.cpp
+       kernels/dot16/neon.cpp
+       kernels/dot16/neon_24x8.cpp
+       kernels/dot32_i16/neon.cpp
        kernels/winograd/neon.cpp
        kernels/depthwise_f32/neon.cpp
        kernels/depthwise_dot32/neon.cpp
        kernels/elementwise/neon.cpp)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")
-  set(kernel_flags_neon -march=armv7-a+fp -mfloat-abi=hard -mfpu=neon-vfpv4)
+  set(kernel_flags_neon -march=armv7-a+fp -mfloat-abi=hard -mfpu=neon-vfpv4
+                        $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
   list(APPEND FEWBINS_KERNEL_SOURCES
+       kernels/f32/neon.cpp
+       kernels/dot32/neon.cpp
+       kernels/dot16/neon.cpp
+       kernels/dot32_i16/neon.cpp
        kernels/depthwise_f32/neon.cpp
        kernels/depthwise_dot32/neon.cpp)
 endif()

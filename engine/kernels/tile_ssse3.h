@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner loops of the SSSE3 tile kernels, in assembly as those of tile_avx2.h. One loop serves all families: a step
+// takes 8 bytes of each of up to 3 rows and 64 bytes of the panel (8 columns x 8 bytes): 8 depths of 8 bits, 4 widened
+// to 16 bits, 2 floats.
+//
+// SSE has no load that puts 4 bytes into every lane; a load and a shuffle make a tile of 6 x 8 reach 78 GMAC/s on Zen 5
+// where the multiplier could do 115. movddup loads 8 bytes into both halves without a shuffle: 101. So an accumulator
+// holds two columns of two (32 bits) or four (16 bits) lanes, which are joined at the end of the tile.
+// Multiplications overwrite an operand: the row's copy, made by a movdqa that CPUs rename away.
+//
+// Registers: row i has the accumulators xmm(4i)..xmm(4i+3), two columns each; xmm12 and xmm13 four columns of the
+// panel, xmm14 and xmm15 the row's 8 bytes twice and the products; r8..r10 one pointer per row. The rows' index runs
+// from
+// -(bytes) up to 0.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <tmmintrin.h>
+
+// clang-format off: one instruction a line
+// Accumulators of row i, its pointer's register, 8 i. Offsets in a tile of 16 lanes a row are 8 times the last.
+#define FB_ROWS_1(X) X("0", "1", "2", "3", "r8", "0")
+#define FB_ROWS_2(X) FB_ROWS_1(X) X("4", "5", "6", "7", "r9", "8")
+#define FB_ROWS_3(X) FB_ROWS_2(X) X("8", "9", "10", "11", "r10", "16")
+
+// One row against four columns, with the row's bytes in xmm14: 32 products of bytes, 16 of int16, 8 of float.
+#define FB_PRODUCTS(copy, multiply, add, acc0, acc1) \
+  copy " %%xmm14,%%xmm15\n"                          \
+  multiply " %%xmm12,%%xmm14\n"                      \
+  add " %%xmm14,%%xmm" acc0 "\n"                     \
+  multiply " %%xmm13,%%xmm15\n"                      \
+  add " %%xmm15,%%xmm" acc1 "\n"
+#define FB_DOT16(acc0, acc1) FB_PRODUCTS("movdqa", "pmaddubsw", "paddw", acc0, acc1)
+#define FB_DOT32(acc0, acc1) FB_PRODUCTS("movdqa", "pmaddwd", "paddd", acc0, acc1)
+#define FB_F32(acc0, acc1) FB_PRODUCTS("movaps", "mulps", "addps", acc0, acc1)
+
+#define FB_ROW8(row) "movddup (%%" row ",%[index]),%%xmm14\n"
+#define FB_ROW4(row) "movd (%%" row "),%%xmm14\nmovddup %%xmm14,%%xmm14\n"  // 4 bytes and 4 zeros, twice
+#define FB_FOUR_COLUMNS(at) "movdqa " at "(%[panel]),%%xmm12\nmovdqa " at "+16(%[panel]),%%xmm13\n"
+
+// A row's part of a step, for the first and the last four columns; and of the step that ends rows with 4 bytes.
+#define FB_LOW_DOT16(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_DOT16(acc0, acc1)
+#define FB_HIGH_DOT16(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_DOT16(acc2, acc3)
+#define FB_LAST_LOW_DOT16(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_DOT16(acc0, acc1)
+#define FB_LAST_HIGH_DOT16(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_DOT16(acc2, acc3)
+#define FB_LOW_DOT32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_DOT32(acc0, acc1)
+#define FB_HIGH_DOT32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_DOT32(acc2, acc3)
+#define FB_LOW_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_F32(acc0, acc1)
+#define FB_HIGH_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_F32(acc2, acc3)
+#define FB_LAST_LOW_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_F32(acc0, acc1)
+#define FB_LAST_HIGH_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_F32(acc2, acc3)
+
+// A step of all rows; `step` is what the panel holds per step, 64 bytes where a panel has 8 columns.
+#define FB_STEP(ROWS, LOW, HIGH) \
+  FB_FOUR_COLUMNS("0")           \
+  ROWS(LOW)                      \
+  FB_FOUR_COLUMNS("32")          \
+  ROWS(HIGH)                     \
+  "add %[step],%[panel]\n"
+// Steps until the index is 0.
+#define FB_STEPS(label, ROWS, LOW, HIGH) \
+  ".p2align 4\n" label ":\n"             \
+  FB_STEP(ROWS, LOW, HIGH)               \
+  "add $8,%[index]\n"                    \
+  "jnz " label "b\n"
+
+#define FB_POINTER(acc0, acc1, acc2, acc3, row, offset) "mov " offset "(%[rows]),%%" row "\n"
+#define FB_ZERO(acc0, acc1, acc2, acc3, row, offset)                               \
+  "pxor %%xmm" acc0 ",%%xmm" acc0 "\npxor %%xmm" acc1 ",%%xmm" acc1 "\n"           \
+  "pxor %%xmm" acc2 ",%%xmm" acc2 "\npxor %%xmm" acc3 ",%%xmm" acc3 "\n"
+// Sums of 16 lanes a row, behind each other.
+#define FB_LOAD(acc0, acc1, acc2, acc3, row, offset)                                                        \
+  "movdqa 8*" offset "(%[sums]),%%xmm" acc0 "\nmovdqa 8*" offset "+16(%[sums]),%%xmm" acc1 "\n"             \
+  "movdqa 8*" offset "+32(%[sums]),%%xmm" acc2 "\nmovdqa 8*" offset "+48(%[sums]),%%xmm" acc3 "\n"
+#define FB_STORE(acc0, acc1, acc2, acc3, row, offset)                                                       \
+  "movdqa %%xmm" acc0 ",8*" offset "(%[sums])\nmovdqa %%xmm" acc1 ",8*" offset "+16(%[sums])\n"             \
+  "movdqa %%xmm" acc2 ",8*" offset "+32(%[sums])\nmovdqa %%xmm" acc3 ",8*" offset "+48(%[sums])\n"
+
+#define FB_CLOBBERS                                                                                                \
+  "cc", "memory", "r8", "r9", "r10", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",       \
+      "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
+// clang-format on
+
+namespace fewbins {
+namespace {
+
+constexpr size_t kMr = 3;
+constexpr size_t kNr = 8;
+constexpr size_t kStepBytes = 64;  // of 8 columns
+constexpr size_t kSums = 16;       // lanes of a row before they are joined
+
+/// The two lanes of every column become one sum, modulo 2^32; `stride` elements from row to row of the tile.
+[[maybe_unused]] inline void join_lanes(const int32_t* sums, size_t m, int32_t* tile, size_t stride = kNr) {
+  for (size_t i = 0; i < m; ++i) {
+    const __m128i* from = reinterpret_cast<const __m128i*>(sums + i * kSums);
+    __m128i* to = reinterpret_cast<__m128i*>(tile + i * stride);
+    _mm_store_si128(to, _mm_hadd_epi32(_mm_load_si128(from), _mm_load_si128(from + 1)));
+    _mm_store_si128(to + 1, _mm_hadd_epi32(_mm_load_si128(from + 2), _mm_load_si128(from + 3)));
+  }
+}
+
+}  // namespace
+}  // namespace fewbins
