@@ -30,8 +30,9 @@ class OneOp : public OneNode {
   // that the address sanitizer sees every byte too many.
   template <class Out>
   [[nodiscard]] std::vector<Out> run(const std::vector<Dims>& dims, const std::vector<const void*>& operands, Isa isa,
-                                     int threads, std::string* form = nullptr) const {
-    const std::unique_ptr<Op> op = make(isa);
+                                     int threads, std::string* form = nullptr,
+                                     std::string_view forced_kernel = {}) const {
+    const std::unique_ptr<Op> op = make(isa, forced_kernel);
     const std::vector<TensorDesc> in = describe_inputs(dims);
     std::vector<TensorDesc> out{describe_output()};
     op->infer(in, out);
