@@ -5,9 +5,6 @@
 # dot products, 32-bit with NEON. FEWBINS_ARM=require: a missing cross compiler is an error, not a skip.
 set -euo pipefail
 bin=$1 jobs=$2 werror=$3
-# qemu is slow: everything that depends on the CPU's instructions or on the width of its words runs, and these do not.
-# They are about bytes from outside and threads, which are the same on every CPU: fuzz, thread_pool.
-tests='!fuzz:!thread_pool'
 
 missing=
 for program in aarch64-linux-gnu-g++ arm-linux-gnueabihf-g++ qemu-aarch64-static qemu-arm-static; do
@@ -31,7 +28,7 @@ build_for() {
 check() {
   local run="$2 -cpu $3 build/$1/engine"
   echo "== $1, $2 -cpu $3"
-  $run/fewbins_tests --run_test="$tests" --report_level=short
+  $run/fewbins_tests --report_level=short
   $run/fewbins-run --self-test
 }
 

@@ -33,6 +33,15 @@ bool is_better(const GemmKernel& a, const GemmKernel& b, const GemmProblem& prob
   return (a.flags & kernel_flag::short_blocks) == wanted && (b.flags & kernel_flag::short_blocks) != wanted;
 }
 
+const GemmKernel* newest_dot16(Isa cap) {
+  const GemmKernel* newest = nullptr;
+  for (const GemmKernel& kernel : gemm_kernels()) {
+    if (kernel.family != Family::dot16 || !isa_includes(cap, kernel.isa)) continue;
+    if (newest == nullptr || kernel.isa > newest->isa) newest = &kernel;
+  }
+  return newest;
+}
+
 }  // namespace
 
 const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced) {
@@ -56,10 +65,17 @@ const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem
 
 GemmChoice choose_gemm(Family family, Isa cap, const WeightView& weights, ActivationLevels levels,
                        std::string_view forced, std::size_t m) {
-  const std::size_t block = family == Family::dot16 ? block_for(weights, levels) : 0;
-  const GemmProblem problem{weights.n, weights.taps, weights.channels, block, m};
+  // The rows differ in how products share lanes, so each has blocks of its own. The newest row's stand for all in the
+  // choice; the row that is chosen gets its own, and dot32 takes its place where it has none.
+  const GemmKernel* newest = family == Family::dot16 ? newest_dot16(cap) : nullptr;
+  GemmProblem problem{weights.n, weights.taps, weights.channels, 0, m};
+  if (newest != nullptr) problem.block = block_for(*newest, weights, levels);
   const GemmKernel& kernel = select_gemm(family, cap, problem, forced);
-  return {&kernel, kernel.family == Family::dot16 ? block : 0};
+  if (kernel.family != Family::dot16) return {&kernel, 0};
+  const std::size_t block = kernel.packer == newest->packer ? problem.block : block_for(kernel, weights, levels);
+  if (block > 0) return {&kernel, block};
+  problem.block = 0;
+  return {&select_gemm(Family::dot32, cap, problem), 0};
 }
 
 const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view forced) {
@@ -70,6 +86,13 @@ const DepthwiseKernel& select_depthwise(Family family, Isa cap, std::string_view
     if (best == nullptr || kernel.isa > best->isa) best = &kernel;
   }
   return *best;
+}
+
+const DepthwiseLineKernel* find_line_kernel(const DepthwiseKernel& kernel) {
+  for (const DepthwiseLineKernel& line : depthwise_line_kernels()) {
+    if (line.family == kernel.family && line.isa == kernel.isa) return &line;
+  }
+  return nullptr;
 }
 
 const WinogradKernel& select_winograd(WinogradForm form, Isa cap) {

@@ -44,6 +44,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
        kernels/dot32_i16/avxvnni.cpp
        kernels/dot32_i16/avx512bw.cpp
        kernels/dot32_i16/avx512vnni.cpp
+       kernels/depthwise_f32/ssse3.cpp
+       kernels/depthwise_dot32/ssse3.cpp
+       kernels/elementwise/ssse3.cpp
        kernels/depthwise_f32/avx2.cpp
        kernels/depthwise_f32/avx512bw.cpp
        kernels/depthwise_dot32/avx2.cpp

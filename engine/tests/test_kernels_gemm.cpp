@@ -63,9 +63,9 @@ void check_integer(const GemmKernel& kernel, const Shape& shape, const Levels& l
   const WeightView view{w.data(), shape.n, shape.taps, shape.channels};
   std::size_t block = 0;
   if (kernel.family == Family::dot16) {
-    block = block_for(view, levels.activation);
+    block = block_for(kernel, view, levels.activation);
     BOOST_REQUIRE(block > 0);
-    BOOST_REQUIRE(block_is_exact(view, levels.activation, block));
+    BOOST_REQUIRE(block_is_exact(kernel, view, levels.activation, block));
   }
   AlignedBytes packed(packed_bytes(kernel, shape.n, shape.taps, shape.channels, block));
   pack(kernel, view, levels.activation, block, packed.data());
@@ -238,6 +238,7 @@ BOOST_AUTO_TEST_CASE(blocks_span_whole_taps_or_divide_one) {
   BOOST_CHECK_EQUAL(block_for({w.data(), 1, 1, 16}, levels), 4u);  // all there is
 }
 
+#if defined(__x86_64__)
 BOOST_AUTO_TEST_CASE(selection_is_a_function_of_the_cap_and_the_problem) {
   GemmProblem problem{.n = 64, .taps = 9, .channels = 64, .block = 4};
   BOOST_CHECK(select_gemm(Family::dot16, Isa::scalar, problem).family == Family::dot16);
@@ -265,6 +266,7 @@ BOOST_AUTO_TEST_CASE(a_forced_kernel_is_taken_where_it_can_do_the_problem) {
   BOOST_CHECK(find_kernel("dot32_6x16k4__avx2") != nullptr);
   BOOST_CHECK(find_kernel("dot32_6x16k4__avx3") == nullptr);
 }
+#endif
 
 BOOST_AUTO_TEST_SUITE_END()
 
