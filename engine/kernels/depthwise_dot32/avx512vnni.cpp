@@ -9,7 +9,7 @@
 #endif
 #include <immintrin.h>
 
-#include "kernels/tasks.h"
+#include "kernels/depthwise_dot32/quads.h"
 
 namespace fewbins {
 namespace {
@@ -93,38 +93,6 @@ struct Block16 {
   }
 };
 
-/// Adds the products of the four taps from t on. Taps past the end have weight 0 and repeat the first.
-template <class Block>
-inline void add_quad(typename Block::Vector* sums, const void* const* rows, size_t t, size_t taps, size_t c,
-                     const char* w) {
-  using Vector = typename Block::Vector;
-  Vector a[4];
-  for (size_t i = 0; i < 4; ++i) a[i] = Block::load(static_cast<const uint8_t*>(rows[t + i < taps ? t + i : t]) + c);
-  const Vector low01 = Block::low8(a[0], a[1]);
-  const Vector high01 = Block::high8(a[0], a[1]);
-  const Vector low23 = Block::low8(a[2], a[3]);
-  const Vector high23 = Block::high8(a[2], a[3]);
-  sums[0] = Block::dot(sums[0], Block::low16(low01, low23), w);
-  sums[1] = Block::dot(sums[1], Block::high16(low01, low23), w + sizeof(Vector));
-  sums[2] = Block::dot(sums[2], Block::low16(high01, high23), w + 2 * sizeof(Vector));
-  sums[3] = Block::dot(sums[3], Block::high16(high01, high23), w + 3 * sizeof(Vector));
-}
-
-/// The channels of one block, `count` of them stored, of all pixels. kTaps is the number of taps where it is known, so
-/// that the loop over them is unrolled, or 0.
-template <class Block, size_t kTaps>
-void sum_block(const DepthwiseTask& task, const char* weights, size_t c, size_t count) {
-  using Vector = typename Block::Vector;
-  const size_t taps = kTaps != 0 ? kTaps : task.taps;
-  for (size_t p = 0; p < task.pixels; ++p) {
-    const void* const* rows = task.rows + p * taps;
-    Vector sums[4] = {Block::zero(), Block::zero(), Block::zero(), Block::zero()};
-#pragma GCC unroll 7
-    for (size_t t = 0; t < taps; t += 4) add_quad<Block>(sums, rows, t, taps, c, weights + t * sizeof(Vector));
-    Block::store(static_cast<int32_t*>(task.out) + p * task.out_stride + c, sums, count);
-  }
-}
-
 template <size_t kTaps>
 void sum_channels(const DepthwiseTask& task) {
   const size_t groups = (task.taps + 3) / 4;
@@ -144,13 +112,7 @@ void sum_channels(const DepthwiseTask& task) {
 }  // namespace
 
 void depthwise_dot32__avx512vnni(const DepthwiseTask& task) {
-  if (task.taps == 9) {
-    sum_channels<9>(task);
-  } else if (task.taps == 25) {
-    sum_channels<25>(task);
-  } else {
-    sum_channels<0>(task);
-  }
+  with_taps(task.taps, [&](auto taps) { sum_channels<decltype(taps)::kTaps>(task); });
 }
 
 }  // namespace fewbins
