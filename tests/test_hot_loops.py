@@ -19,6 +19,7 @@ LOOPS = {
     "f32/ssse3": ("mulps", 4, 3),
     "dot32/ssse3": ("pmaddwd", 4, 3),
     "dot16/ssse3": ("pmaddubsw", 4, 3),
+    "dot32_i16/ssse3": ("pmaddwd", 4, 3),
     "f32/avx2": ("vfmadd231ps", 2, 6),
     "dot32/avx2": ("vpmaddwd", 2, 6),
     "dot16/avx2": ("vpmaddubsw", 2, 6),
@@ -31,13 +32,14 @@ LOOPS = {
     "dot32_i16/avx512bw": ("vpmaddwd", 2, 8),
     "dot32/avx512vnni": ("vpdpbusd", 2, 8),
     "dot32_i16/avx512vnni": ("vpdpwssd", 2, 8),
+    "dot32/amx": ("tdpbusd", 2, 2),
 }
 # Beside the arithmetic, a step may load the panel (2, or 4 into the narrow registers of SSSE3), move two pointers (2)
 # and branch (1). SSSE3 copies what a multiplication would overwrite.
 MOST_OTHERS = 5
 MOST_OTHERS_SSSE3 = 7
 ARITHMETIC = re.compile(
-    r"v?pmadd|v?padd|vpdpbusd|vpdpwssd|vfmadd|v?p?broadcast|mulps|addps|movddup|pshufb|mov(dqa|aps)\s+%xmm\d+,%xmm"
+    r"v?pmadd|v?padd|vpdpbusd|vpdpwssd|tdpbusd|tileload|vfmadd|v?p?broadcast|mulps|addps|movddup|pshufb|mov(dqa|aps)\s+%xmm\d+,%xmm"
 )
 
 pytestmark = [

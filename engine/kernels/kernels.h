@@ -42,7 +42,7 @@ enum class Packer : std::uint8_t {
   columns,    ///< f32: [panel][tap][channel][nr] float
   quads,      ///< dot32: [panel][tap][Q][nr][4] int8
   quads16,    ///< dot32 on pmaddwd: [panel][tap][Q][2][nr][2] int16
-  wide_quads,    ///< dot32 on SSSE3: [panel][tap][Q][nr][4] int16
+  wide_quads,    ///< dot32 and dot32_i16 on SSSE3: [panel][tap][Q][nr][4] int16
   column_pairs,  ///< f32 on SSE: [panel][tap][ceil(channels / 2)][nr][2] float
   steps,         ///< dot16 on SSSE3: steps of ks depths, block lengths in the panel, see dot16/README.md
   pairs_i16,  ///< dot32_i16: [panel][tap][ceil(channels / 2)][nr][2] int16

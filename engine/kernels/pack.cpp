@@ -251,14 +251,16 @@ void pack_i16(const GemmKernel& kernel, const std::int16_t* w, std::size_t n, st
               void* out) {
   std::byte* panel = static_cast<std::byte*>(out);
   const std::size_t bytes = panel_bytes(kernel, taps, channels, 0);
+  const std::size_t group = kernel.packer == Packer::wide_quads ? 4 : 2;  // depths of a column side by side
   for (std::size_t n0 = 0; n0 < n; n0 += kernel.nr, panel += bytes) {
     std::int16_t* to = reinterpret_cast<std::int16_t*>(panel);
     for (std::size_t t = 0; t < taps; ++t) {
-      for (std::size_t c = 0; c < channels; c += 2) {
-        for (std::size_t j = 0; j < kernel.nr; ++j, to += 2) {
-          const std::size_t from = ((n0 + j) * taps + t) * channels + c;
-          to[0] = n0 + j < n ? w[from] : std::int16_t{0};
-          to[1] = n0 + j < n && c + 1 < channels ? w[from + 1] : std::int16_t{0};
+      for (std::size_t c = 0; c < channels; c += group) {
+        for (std::size_t j = 0; j < kernel.nr; ++j) {
+          const std::size_t from = ((n0 + j) * taps + t) * channels;
+          for (std::size_t k = c; k < c + group; ++k) {
+            *to++ = n0 + j < n && k < channels ? w[from + k] : std::int16_t{0};
+          }
         }
       }
     }

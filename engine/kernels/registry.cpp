@@ -7,6 +7,7 @@ namespace fewbins {
 // The kernels themselves; their files are compiled with flags of their own.
 #define KERNEL(isa, family, name, mr, nr, ks, packer, max_product, flags) void name(const GemmTask& task);
 #define DEPTHWISE(isa, family, name, lanes, packer, flags) void name(const DepthwiseTask& task);
+#define DEPTHWISE_LINE(isa, family, name, flags) void name(const DepthwiseLineTask& task);
 #define WINOGRAD(isa, form, name, flags)                \
   void input_##form##__##isa(const WinogradInputTask&); \
   void output_##form##__##isa(const WinogradOutputTask&);
@@ -31,6 +32,11 @@ constexpr DepthwiseKernel kDepthwiseKernels[] = {
 #include "kernels/kernels.inc"
 };
 
+constexpr DepthwiseLineKernel kDepthwiseLineKernels[] = {
+#define DEPTHWISE_LINE(isa, family, name, flags) {#name, Isa::isa, Family::family, flags, name},
+#include "kernels/kernels.inc"
+};
+
 constexpr WinogradKernel kWinogradKernels[] = {
 #define WINOGRAD(isa, form, name, flags) \
   {#name, Isa::isa, WinogradForm::form, flags, input_##form##__##isa, output_##form##__##isa},
@@ -40,6 +46,7 @@ constexpr WinogradKernel kWinogradKernels[] = {
 constexpr KernelRow kRows[] = {
 #define KERNEL(isa, family, name, mr, nr, ks, packer, max_product, flags) {#name, Family::family, Isa::isa, flags},
 #define DEPTHWISE(isa, family, name, lanes, packer, flags) {#name, Family::family, Isa::isa, flags},
+#define DEPTHWISE_LINE(isa, family, name, flags) {#name, Family::family, Isa::isa, flags},
 #define WINOGRAD(isa, form, name, flags) {#name, Family::winograd, Isa::isa, flags},
 #define ELEMENTWISE(isa, op, name, task, flags) {#name, Family::elementwise, Isa::isa, flags},
 #include "kernels/kernels.inc"
@@ -60,6 +67,7 @@ constexpr ElementwiseKernels elementwise_of(Isa wanted) {
 constexpr ElementwiseKernels kElementwiseKernels[] = {
     elementwise_of(Isa::scalar),
 #if defined(__x86_64__)
+    elementwise_of(Isa::ssse3),
     elementwise_of(Isa::avx2),
     elementwise_of(Isa::avx512bw),
 #elif defined(__aarch64__)
@@ -79,6 +87,7 @@ const char* family_name(Family family) {
 std::span<const KernelRow> kernel_rows() { return kRows; }
 std::span<const GemmKernel> gemm_kernels() { return kGemmKernels; }
 std::span<const DepthwiseKernel> depthwise_kernels() { return kDepthwiseKernels; }
+std::span<const DepthwiseLineKernel> depthwise_line_kernels() { return kDepthwiseLineKernels; }
 std::span<const WinogradKernel> winograd_kernels() { return kWinogradKernels; }
 std::span<const ElementwiseKernels> elementwise_kernels() { return kElementwiseKernels; }
 

@@ -38,8 +38,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
        kernels/dot32/avxvnni.cpp
        kernels/dot32/avx512bw.cpp
        kernels/dot32/avx512vnni.cpp
+       kernels/dot32/amx.cpp
        kernels/dot16/avx2.cpp
        kernels/dot16/avx512bw.cpp
+       kernels/dot32_i16/ssse3.cpp
        kernels/dot32_i16/avx2.cpp
        kernels/dot32_i16/avxvnni.cpp
        kernels/dot32_i16/avx512bw.cpp

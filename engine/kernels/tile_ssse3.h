@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <tmmintrin.h>
 
+#include "kernels/tasks.h"
+
 // clang-format off: one instruction a line
 // Accumulators of row i, its pointer's register, 8 i. Offsets in a tile of 16 lanes a row are 8 times the last.
 #define FB_ROWS_1(X) X("0", "1", "2", "3", "r8", "0")
@@ -49,6 +51,8 @@
 #define FB_LOW_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_F32(acc0, acc1)
 #define FB_HIGH_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_F32(acc2, acc3)
 #define FB_LAST_LOW_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_F32(acc0, acc1)
+#define FB_LAST_LOW_DOT32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_DOT32(acc0, acc1)
+#define FB_LAST_HIGH_DOT32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_DOT32(acc2, acc3)
 #define FB_LAST_HIGH_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_F32(acc2, acc3)
 
 // A step of all rows; `step` is what the panel holds per step, 64 bytes where a panel has 8 columns.
@@ -65,6 +69,7 @@
   "add $8,%[index]\n"                    \
   "jnz " label "b\n"
 
+#define FB_ADVANCE(acc0, acc1, acc2, acc3, row, offset) "add %[index],%%" row "\n"
 #define FB_POINTER(acc0, acc1, acc2, acc3, row, offset) "mov " offset "(%[rows]),%%" row "\n"
 #define FB_ZERO(acc0, acc1, acc2, acc3, row, offset)                               \
   "pxor %%xmm" acc0 ",%%xmm" acc0 "\npxor %%xmm" acc1 ",%%xmm" acc1 "\n"           \
@@ -76,6 +81,37 @@
 #define FB_STORE(acc0, acc1, acc2, acc3, row, offset)                                                       \
   "movdqa %%xmm" acc0 ",8*" offset "(%[sums])\nmovdqa %%xmm" acc1 ",8*" offset "+16(%[sums])\n"             \
   "movdqa %%xmm" acc2 ",8*" offset "+32(%[sums])\nmovdqa %%xmm" acc3 ",8*" offset "+48(%[sums])\n"
+
+// A function that sums rows of 4-byte units, floats or pairs of int16: FAMILY is F32 or DOT32.
+// 1: a tap; 2: a step of two units; 3: an odd last unit; 4: the next tap.
+#define FB_TILE(count, FAMILY)                                                                                     \
+  void tile##count(const GemmTask& task, void* sums) {                                                             \
+    const void* const* rows = task.rows;                                                                           \
+    const void* panel = task.panel;                                                                                \
+    size_t taps = task.taps;                                                                                       \
+    const size_t even = task.depth / 2 * 8;                                                                        \
+    const size_t odd = task.depth % 2;                                                                             \
+    size_t index;                                                                                                  \
+    __asm__ volatile(                                                                                              \
+        FB_ROWS_##count(FB_ZERO)                                                                                   \
+        "1:\n" FB_ROWS_##count(FB_POINTER)                                                                         \
+        "mov %[even],%[index]\n" FB_ROWS_##count(FB_ADVANCE)                                                       \
+        "neg %[index]\n"                                                                                           \
+        "jz 3f\n"                                                                                                  \
+        FB_STEPS("2", FB_ROWS_##count, FB_LOW_##FAMILY, FB_HIGH_##FAMILY)                                          \
+        "3:\n"                                                                                                     \
+        "cmpq $0,%[odd]\n"                                                                                         \
+        "je 4f\n"                                                                                                  \
+        FB_STEP(FB_ROWS_##count, FB_LAST_LOW_##FAMILY, FB_LAST_HIGH_##FAMILY)                                      \
+        "4:\n"                                                                                                     \
+        "add %[stride],%[rows]\n"                                                                                  \
+        "dec %[taps]\n"                                                                                            \
+        "jnz 1b\n" FB_ROWS_##count(FB_STORE)                                                                       \
+        : [rows] "+r"(rows), [panel] "+r"(panel), [taps] "+r"(taps), [index] "=&r"(index)                          \
+        : [even] "m"(even), [odd] "m"(odd), [sums] "r"(sums), [stride] "i"(kMr * sizeof(void*)),                   \
+          [step] "i"(kStepBytes)                                                                                   \
+        : FB_CLOBBERS);                                                                                            \
+  }
 
 #define FB_CLOBBERS                                                                                                \
   "cc", "memory", "r8", "r9", "r10", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",       \

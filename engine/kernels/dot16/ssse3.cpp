@@ -9,7 +9,6 @@
 // column: a third instruction per 16 MACs, and rows are interleaved here. Kept because it is the published one.
 #include <tmmintrin.h>
 
-#include "kernels/tasks.h"
 #include "kernels/tile_ssse3.h"
 
 namespace fewbins {
@@ -21,7 +20,6 @@ namespace {
 #define START(acc0, acc1, acc2, acc3, row, offset)                                                \
   "movdqa 16(%[panel]),%%xmm" acc0 "\nmovdqa 32(%[panel]),%%xmm" acc1 "\n"                        \
   "movdqa 48(%[panel]),%%xmm" acc2 "\nmovdqa 64(%[panel]),%%xmm" acc3 "\n"
-#define ADVANCE(acc0, acc1, acc2, acc3, row, offset) "add %[index],%%" row "\n"
 #define WIDEN_LANE(acc, at)                                                                       \
   "pmaddwd %%xmm14,%%xmm" acc "\npaddd " at "(%[sums]),%%xmm" acc "\nmovdqa %%xmm" acc "," at "(%[sums])\n"
 #define WIDEN(acc0, acc1, acc2, acc3, row, offset)                                                \
@@ -52,7 +50,7 @@ namespace {
         "sub %[index],%[left]\n"                                                                                      \
         "sub %[index],%[block]\n"                                                                                     \
         "shl $3,%[index]\n"                                                                                           \
-        "jz 4f\n" FB_ROWS_##count(ADVANCE)                                                                            \
+        "jz 4f\n" FB_ROWS_##count(FB_ADVANCE)                                                                            \
         "neg %[index]\n"                                                                                              \
         FB_STEPS("3", FB_ROWS_##count, FB_LOW_DOT16, FB_HIGH_DOT16)                                                   \
         "test %[block],%[block]\n"                                                                                    \

@@ -5,7 +5,6 @@
 // cycle. A column's two lanes are joined by phaddd at the end.
 #include <tmmintrin.h>
 
-#include "kernels/tasks.h"
 #include "kernels/tile_ssse3.h"
 
 namespace fewbins {
