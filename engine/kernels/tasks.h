@@ -80,6 +80,25 @@ struct StoreU8 {
   const uint8_t* table = nullptr;  ///< 256 entries u -> u', or null
 };
 
+/// A line of outputs of a depthwise 3x3 convolution: output p and row r of the window read the pixels
+/// first + stride * p to first + stride * p + 2 of lines[r]. Sums are those of DepthwiseTask; they are stored, or
+/// requantized on the spot by the float rule.
+struct DepthwiseLineTask {
+  const uint8_t* lines[3];  ///< pixel 0 of each input line; 64 bytes past the end readable
+  size_t steps[3];          ///< bytes from pixel to pixel; 0 where a line is padding
+  const uint8_t* padding;   ///< a pixel of zero points, for pixels outside 0..width - 1
+  size_t width;
+  ptrdiff_t first;
+  size_t stride;  ///< 1 or 2
+  size_t pixels;
+  size_t channels;
+  const void* weights;  ///< as pack_depthwise() lays it out, 64-byte aligned
+  int32_t* sums;        ///< [pixels][channels], where `out` is null
+  uint8_t* out;         ///< [pixels][channels] levels
+  const float* scales;  ///< with `out`: as pack_depthwise_scales() lays it out, 64-byte aligned
+  StoreU8 store;        ///< with `out`; no table
+};
+
 /// A tile of int32 sums to u8 levels: docs/numerics.md section 4. Arrays per column have `cols` entries.
 struct RequantizeTask {
   const int32_t* acc;

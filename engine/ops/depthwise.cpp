@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Depthwise convolution: one filter per channel. All channels of a pixel are computed together, so a row is a pixel and
-// the sums of a few pixels stay in the first-level cache until the epilogue.
+// Depthwise convolution: one filter per channel, all channels of a pixel computed together. Forms:
+//   depthwise       any window: a pointer per output pixel and tap; the sums of a few pixels stay in the first-level
+//                   cache until the epilogue
+//   depthwise_line  3x3 without dilation, where the kernels have a row for it: a line of outputs from three lines of
+//                   inputs, requantized on the spot where the rule allows
 #include <algorithm>
 #include <cstring>
 
@@ -13,11 +16,15 @@ namespace {
 
 constexpr int64_t kSums = 4096;  // int32 sums that wait for the epilogue
 constexpr int64_t kPointers = 2048;
+constexpr int64_t kLineBytes = 16384;  // of an input line: three of them stay in the first-level cache
+constexpr int64_t kGrain = 16384;      // sums that a thread takes at a time, about
 
 struct DepthwiseState final : OpState {
   std::vector<int32_t> offsets;  // [output pixel][tap]
   int64_t pixels = 0;            // output pixels of an image
   int64_t chunk = 1;             // pixels computed together
+  Extent height;
+  Extent width;
 };
 
 class DepthwiseOp final : public NodeOp {
@@ -26,53 +33,37 @@ class DepthwiseOp final : public NodeOp {
       : NodeOp(node), parts_(std::move(parts)), epilogue_(node, context, parts_.shape.groups, node.inputs.size() == 2) {
     const auto channels = static_cast<size_t>(parts_.shape.groups);
     const auto taps = static_cast<size_t>(parts_.shape.taps);
-    const Family family = parts_.integer ? Family::depthwise_dot32 : Family::depthwise_f32;
-    kernel_ = &select_depthwise(family, context.isa, context.forced_kernel);
-    packed_ = AlignedBytes(packed_depthwise_bytes(*kernel_, taps, channels));
     padding_ = AlignedBytes(channels * element_bytes());
-    if (parts_.integer) {
-      const std::vector<int8_t>& w = parts_.weights.integers;
-      pack_depthwise(*kernel_, w.data(), taps, channels, packed_.data());
-      std::memset(padding_.data(), parts_.input.zero_point - parts_.input.lo, channels);
-      std::vector<int32_t> sums(channels);
-      column_sums({w.data(), channels, taps, 1}, sums.data());
-      for (size_t c = 0; c < channels; ++c)
-        parts_.bias[c] = folded_bias(Family::dot32, parts_.bias[c], sums[c], parts_.input.lo, parts_.input.zero_point);
-    } else {
+    if (!parts_.integer) {
+      kernel_ = &select_depthwise(Family::depthwise_f32, context.isa, context.forced_kernel);
+      packed_ = AlignedBytes(packed_depthwise_bytes(*kernel_, taps, channels));
       pack_depthwise_f32(*kernel_, parts_.weights.floats.data(), taps, channels, packed_.data());
+      parts_.weights = {};
+      return;
     }
+    const int8_t* w = parts_.weights.integers.data();
+    const AffineInfo& input = parts_.input;
+    const ActivationLevels levels{input.lo, input.hi};
+    const bool few = depthwise_fits16(w, taps, channels, levels);
+    kernel_ = &choose(few, context);
+    packed_ = AlignedBytes(packed_depthwise_bytes(*kernel_, taps, channels));
+    pack_depthwise(*kernel_, w, taps, channels, packed_.data(), levels);
+    std::memset(padding_.data(), input.zero_point - input.lo, channels);
+    const Family fold = kernel_->family == Family::depthwise_dot16 ? Family::dot16 : Family::dot32;
+    std::vector<int32_t> sums(channels);
+    column_sums({w, channels, taps, 1}, sums.data());
+    for (size_t c = 0; c < channels; ++c)
+      parts_.bias[c] = folded_bias(fold, parts_.bias[c], sums[c], input.lo, input.zero_point);
     parts_.weights = {};
+    choose_line();
   }
 
   void infer(std::span<const TensorDesc> in, std::span<TensorDesc> out) const override {
     infer_conv(node_, parts_, in, out);
   }
 
-  std::unique_ptr<OpState> prepare(const PrepareArgs& args) const override {
-    auto state = std::make_unique<DepthwiseState>();
-    const Dims& from = args.in[0].dims;
-    const Dims& to = args.out[0].dims;
-    state->offsets = window_offsets(node_, window_extent(parts_.window, 0, from[2], node_),
-                                    window_extent(parts_.window, 1, from[3], node_), from[1]);
-    state->pixels = to[2] * to[3];
-    state->chunk = std::max<int64_t>(1, std::min(kSums / to[1], kPointers / parts_.shape.taps));
-    state->scratch_bytes_per_slot =
-        sums_bytes(*state) + static_cast<size_t>(state->chunk * parts_.shape.taps) * sizeof(void*);
-    state->kernel = kernel_->name;
-    state->form = "depthwise";
-    state->macs = to.count() * parts_.shape.taps;
-    return state;
-  }
-
-  void run(const RunArgs& args) const override {
-    const auto& state = static_cast<const DepthwiseState&>(args.state);
-    const int64_t pixels = args.in_desc[0].dims[0] * state.pixels;
-    const int64_t grain = state.chunk * std::max<int64_t>(1, 64 / state.chunk);
-    args.pool.parallel_for(pixels, grain, [&](int64_t begin, int64_t end, int slot) {
-      for (int64_t first = begin; first < end; first += state.chunk)
-        run_chunk(args, state, first, std::min(end, first + state.chunk), args.scratch_of(slot));
-    });
-  }
+  std::unique_ptr<OpState> prepare(const PrepareArgs& args) const override;
+  void run(const RunArgs& args) const override;
 
  private:
   [[nodiscard]] size_t element_bytes() const { return parts_.integer ? 1 : sizeof(float); }
@@ -81,18 +72,137 @@ class DepthwiseOp final : public NodeOp {
     return (static_cast<size_t>(state.chunk * parts_.shape.groups) * sizeof(int32_t) + 63) / 64 * 64;
   }
 
-  void run_chunk(const RunArgs& args, const DepthwiseState& state, int64_t first, int64_t end,
-                 std::byte* scratch) const;
+  // 16-bit sums where the window fits them, unless a row is forced.
+  static const DepthwiseKernel& choose(bool few, const OpContext& context) {
+    const DepthwiseKernel& exact = select_depthwise(Family::depthwise_dot32, context.isa, context.forced_kernel);
+    if (!few || context.forced_kernel == exact.name) return exact;
+    return select_depthwise(Family::depthwise_dot16, context.isa, context.forced_kernel);
+  }
+
+  void choose_line();
+  void run_pixels(const RunArgs& args, const DepthwiseState& state, int64_t first, int64_t end,
+                  std::byte* scratch) const;
+  void run_line(const RunArgs& args, const DepthwiseState& state, int64_t line, std::byte* scratch) const;
+  void finish(const RunArgs& args, const std::byte* sums, int64_t first, int64_t count) const;
 
   ConvParts parts_;
   Epilogue epilogue_;
-  const DepthwiseKernel* kernel_;
+  const DepthwiseKernel* kernel_ = nullptr;
+  const DepthwiseLineKernel* line_ = nullptr;  // null: by pixels
   AlignedBytes packed_;
   AlignedBytes padding_;
+  AlignedBytes scales_;  // of lines that are requantized on the spot
+  StoreU8 store_{};
 };
 
-void DepthwiseOp::run_chunk(const RunArgs& args, const DepthwiseState& state, int64_t first, int64_t end,
-                            std::byte* scratch) const {
+void DepthwiseOp::choose_line() {
+  const Window& window = parts_.window;
+  if (window.kernel[0] != 3 || window.kernel[1] != 3 || window.dilations[1] != 1 || window.strides[1] > 2) return;
+  line_ = find_line_kernel(*kernel_);
+  const auto rule = epilogue_.float_rule();
+  const size_t channels = parts_.bias.size();
+  if (line_ == nullptr || !rule || !depthwise_is_direct(parts_.bias.data(), rule->multiplier.data(), channels)) return;
+  store_ = rule->store;
+  scales_ = AlignedBytes(depthwise_scales_bytes(*kernel_, channels));
+  pack_depthwise_scales(*kernel_, parts_.bias.data(), rule->multiplier.data(), channels, scales_.data());
+}
+
+std::unique_ptr<OpState> DepthwiseOp::prepare(const PrepareArgs& args) const {
+  auto state = std::make_unique<DepthwiseState>();
+  const Dims& from = args.in[0].dims;
+  const Dims& to = args.out[0].dims;
+  state->height = window_extent(parts_.window, 0, from[2], node_);
+  state->width = window_extent(parts_.window, 1, from[3], node_);
+  state->pixels = to[2] * to[3];
+  state->macs = to.count() * parts_.shape.taps;
+  if (line_ != nullptr) {
+    const bool direct = scales_.size() != 0;
+    state->chunk = std::clamp<int64_t>((direct ? kLineBytes : kSums) / to[1], 1, to[3]);
+    state->scratch_bytes_per_slot = direct ? 0 : sums_bytes(*state);
+    state->kernel = line_->name;
+    state->form = "depthwise_line";
+    return state;
+  }
+  state->offsets = window_offsets(node_, state->height, state->width, from[1]);
+  state->chunk = std::max<int64_t>(1, std::min(kSums / to[1], kPointers / parts_.shape.taps));
+  state->scratch_bytes_per_slot =
+      sums_bytes(*state) + static_cast<size_t>(state->chunk * parts_.shape.taps) * sizeof(void*);
+  state->kernel = kernel_->name;
+  state->form = "depthwise";
+  return state;
+}
+
+void DepthwiseOp::run(const RunArgs& args) const {
+  const auto& state = static_cast<const DepthwiseState&>(args.state);
+  const int64_t images = args.in_desc[0].dims[0];
+  if (line_ != nullptr) {
+    const int64_t grain = std::max<int64_t>(1, kGrain / (state.width.out * parts_.shape.groups));
+    args.pool.parallel_for(images * state.height.out, grain, [&](int64_t begin, int64_t end, int slot) {
+      for (int64_t line = begin; line < end; ++line) run_line(args, state, line, args.scratch_of(slot));
+    });
+    return;
+  }
+  const int64_t grain = state.chunk * std::max<int64_t>(1, 64 / state.chunk);
+  args.pool.parallel_for(images * state.pixels, grain, [&](int64_t begin, int64_t end, int slot) {
+    for (int64_t first = begin; first < end; first += state.chunk)
+      run_pixels(args, state, first, std::min(end, first + state.chunk), args.scratch_of(slot));
+  });
+}
+
+// Sums of `count` output pixels to the output.
+void DepthwiseOp::finish(const RunArgs& args, const std::byte* sums, int64_t first, int64_t count) const {
+  const auto channels = static_cast<size_t>(parts_.shape.groups);
+  const size_t offset = static_cast<size_t>(first) * channels * epilogue_.output_bytes();
+  epilogue_.run({.acc = sums,
+                 .acc_stride = channels,
+                 .rows = static_cast<size_t>(count),
+                 .cols = channels,
+                 .bias = parts_.integer ? parts_.bias.data() : nullptr,
+                 .residual = args.in.size() == 2 ? args.input<std::byte>(1) + offset : nullptr,
+                 .residual_stride = channels,
+                 .out = args.output<std::byte>(0) + offset,
+                 .out_stride = channels});
+}
+
+void DepthwiseOp::run_line(const RunArgs& args, const DepthwiseState& state, int64_t line, std::byte* scratch) const {
+  const auto channels = static_cast<size_t>(parts_.shape.groups);
+  const Extent& width = state.width;
+  const int64_t image = line / state.height.out;
+  const int64_t y = line % state.height.out;
+  const auto* padding = reinterpret_cast<const uint8_t*>(padding_.data());
+  DepthwiseLineTask task{.lines = {padding, padding, padding},
+                         .steps = {0, 0, 0},
+                         .padding = padding,
+                         .width = static_cast<size_t>(width.in),
+                         .first = 0,
+                         .stride = static_cast<size_t>(width.stride),
+                         .pixels = 0,
+                         .channels = channels,
+                         .weights = packed_.data(),
+                         .sums = reinterpret_cast<int32_t*>(scratch),
+                         .out = nullptr,
+                         .scales = reinterpret_cast<const float*>(scales_.data()),
+                         .store = store_};
+  for (int64_t tap = 0; tap < 3; ++tap) {
+    const int64_t from = state.height.source(y, tap);
+    if (from < 0 || from >= state.height.in) continue;
+    const auto i = static_cast<size_t>(tap);
+    task.lines[i] = args.input<uint8_t>(0) + static_cast<size_t>((image * state.height.in + from) * width.in) * channels;
+    task.steps[i] = channels;
+  }
+  for (int64_t x = 0; x < width.out; x += state.chunk) {
+    const int64_t count = std::min(state.chunk, width.out - x);
+    const int64_t pixel = line * width.out + x;
+    task.first = static_cast<ptrdiff_t>(width.source(x, 0));
+    task.pixels = static_cast<size_t>(count);
+    if (scales_.size() != 0) task.out = args.output<uint8_t>(0) + static_cast<size_t>(pixel) * channels;
+    line_->run(task);
+    if (task.out == nullptr) finish(args, scratch, pixel, count);
+  }
+}
+
+void DepthwiseOp::run_pixels(const RunArgs& args, const DepthwiseState& state, int64_t first, int64_t end,
+                             std::byte* scratch) const {
   const Dims& from = args.in_desc[0].dims;
   const int64_t taps = parts_.shape.taps;
   const auto channels = static_cast<size_t>(parts_.shape.groups);
@@ -109,25 +219,14 @@ void DepthwiseOp::run_chunk(const RunArgs& args, const DepthwiseState& state, in
       ++image;
     }
   }
-  const auto count = static_cast<size_t>(end - first);
   kernel_->run({.rows = reinterpret_cast<const void* const*>(scratch + sums_bytes(state)),
-                .pixels = count,
+                .pixels = static_cast<size_t>(end - first),
                 .taps = static_cast<size_t>(taps),
                 .channels = channels,
                 .weights = packed_.data(),
                 .out = scratch,
                 .out_stride = channels});
-  const size_t offset = static_cast<size_t>(first) * channels * epilogue_.output_bytes();
-  const auto* residual = args.in.size() == 2 ? args.input<std::byte>(1) + offset : nullptr;
-  epilogue_.run({.acc = scratch,
-                 .acc_stride = channels,
-                 .rows = count,
-                 .cols = channels,
-                 .bias = parts_.integer ? parts_.bias.data() : nullptr,
-                 .residual = residual,
-                 .residual_stride = channels,
-                 .out = args.output<std::byte>(0) + offset,
-                 .out_stride = channels});
+  finish(args, scratch, first, end - first);
 }
 
 }  // namespace

@@ -123,6 +123,7 @@ void Epilogue::read(const NodeDef& node, const OpContext& context, const Requant
   check_requantized_output(node, rule, output);
   rule_ = rule;
   output_ = output.affine;
+  has_residual_ = has_residual;
   if (has_residual) {
     const DType expected = rule.kind == Kind::dequantize ? DType::f32 : DType::levels;
     const AffineInfo residual = require_input(node, context, 1, expected).affine;
@@ -233,6 +234,11 @@ void Epilogue::run_floats(const Tile& tile) const {
 StoreU8 Epilogue::store() const {
   const int32_t z = output_.zero_point;
   return {.clamp_lo = rule_->lo - z, .clamp_hi = rule_->hi - z, .out_offset = z - output_.lo};
+}
+
+std::optional<Epilogue::FloatRule> Epilogue::float_rule() const {
+  if (!rule_ || rule_->kind != Kind::float_ || has_residual_ || !multiplier_neg_.empty()) return std::nullopt;
+  return FloatRule{multiplier_, store()};
 }
 
 void Epilogue::run_levels(const Tile& tile) const {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -47,6 +48,13 @@ class Epilogue {
   [[nodiscard]] bool makes_float() const { return !rule_ || rule_->kind == Requantize::Kind::dequantize; }
   [[nodiscard]] size_t output_bytes() const { return makes_float() ? 4 : 1; }
 
+  // The constants of the plain float rule, no residual and no negative slope; nothing where the rule is another.
+  struct FloatRule {
+    std::span<const float> multiplier;
+    StoreU8 store;
+  };
+  [[nodiscard]] std::optional<FloatRule> float_rule() const;
+
   // Stores a tile.
   void run(const Tile& tile) const;
 
@@ -67,6 +75,7 @@ class Epilogue {
   const ElementwiseKernels* kernels_;
   std::optional<Requantize> rule_;
   AffineInfo output_;
+  bool has_residual_ = false;
   int32_t residual_offset_ = 0;  // lo - z of the residual
   Clamp clamp_;
 

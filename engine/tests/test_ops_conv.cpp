@@ -63,7 +63,10 @@ BOOST_AUTO_TEST_CASE(every_form_sums_exactly) {
       {1, 64, 65, 1, 1, 0, 1, 9, 9},    // pointwise
       {1, 6, 3, 1, 2, 0, 1, 6, 7},      // 1x1 with a stride
       {3, 5, 6, 3, 1, 1, 1, 6, 5},      // groups
-      {70, 1, 1, 3, 1, 1, 1, 6, 7},     // depthwise
+      {70, 1, 1, 3, 1, 1, 1, 6, 7},     // depthwise, few bins by lines
+      {35, 1, 1, 3, 2, 1, 1, 7, 8},     // depthwise, few bins by lines
+      {17, 1, 1, 3, 1, 2, 1, 1, 1},     // depthwise, few bins by lines, mostly padding
+      {9, 1, 1, 3, 1, 2, 2, 6, 7},      // depthwise, dilated
       {5, 1, 1, 5, 2, 2, 1, 8, 9},      // depthwise
       {4, 1, 3, 3, 1, 1, 1, 5, 5},      // groups of one channel
       {1, 1, 1, 3, 1, 2, 1, 2, 1},      // more padding than input
@@ -113,7 +116,47 @@ BOOST_AUTO_TEST_CASE(every_form_sums_exactly) {
       }
     }
   }
-  BOOST_TEST((forms == std::set<std::string>{"depthwise", "direct", "pointwise", "rows"}));
+  BOOST_TEST((forms == std::set<std::string>{"depthwise", "depthwise_line", "direct", "pointwise", "rows"}));
+}
+
+BOOST_AUTO_TEST_CASE(depthwise_lines_give_the_levels_of_the_scalar_kernels_on_every_instruction_set) {
+  testing::Random random;
+  for (const int64_t channels : {5, 16, 33, 64, 100}) {
+    for (const int stride : {1, 2}) {
+      const AffineInfo from{0.5F, -90, -127, 127};
+      const AffineInfo to{0.25F, -100, -127, 127};
+      std::vector<uint8_t> x(static_cast<size_t>(kImages * 9 * 8 * channels));
+      std::vector<int8_t> w(static_cast<size_t>(9 * channels));
+      std::vector<int32_t> bias(static_cast<size_t>(channels));
+      std::vector<float> m(static_cast<size_t>(channels));
+      for (auto& u : x) u = static_cast<uint8_t>(random.integer(0, 254));
+      for (auto& q : w) q = static_cast<int8_t>(random.integer(-16, 16));
+      for (auto& b : bias) b = random.integer(-5000, 5000);
+      for (auto& scale : m) scale = random.real(0.001F, 0.1F);
+      const std::string s = std::to_string(stride);
+      const std::string attrs = R"({"kernel":[3,3],"strides":[)" + s + "," + s +
+                                R"(],"pads":[1,1,1,1],"dilations":[1,1],"groups":)" + std::to_string(channels) +
+                                R"(,"auto_pad":"explicit","clamp":null,"requantize":{"kind":"float","lo":-100,)" +
+                                R"("hi":126,"negate_residual":false}})";
+      OneOp op("Conv", attrs.c_str());
+      op.input(DType::levels, from)
+          .param<int8_t>("weight", DType::i8, {channels, 1, 3, 3}, w)
+          .param<int32_t>("bias", DType::i32, {channels}, bias)
+          .param<float>("multiplier", DType::f32, {channels}, m);
+      op.output(DType::levels, to);
+      const auto run = [&](Isa isa, int threads, std::string_view forced) {
+        return op.run<uint8_t>({{kImages, channels, 9, 8}}, {x.data()}, isa, threads, nullptr, forced);
+      };
+      const auto want = run(Isa::scalar, 1, "depthwise_dot32__scalar");
+      for (int level = 0; level < kIsaCount; ++level) {
+        if (!runs_here(static_cast<Isa>(level))) continue;
+        for (const int threads : {1, 3}) {
+          BOOST_TEST((run(static_cast<Isa>(level), threads, {}) == want),
+                     isa_name(static_cast<Isa>(level)) << ", " << channels << " channels, stride " << stride);
+        }
+      }
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

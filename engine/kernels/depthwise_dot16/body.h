@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// 16-bit depthwise sums on x86, written once over vectors of bytes. A file per instruction set defines a type per width
+// (see avx2.cpp) and instantiates this. README.md has the layout, the proof and the counts.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/tasks.h"
+
+namespace fewbins {
+namespace {
+
+/// A block of V::kChannels channels as pack_depthwise() lays it out.
+template <class V>
+struct PackedBlock {
+  const char* at;
+  [[nodiscard]] typename V::Bytes start(size_t half) const { return V::load_aligned(at + half * V::kChannels); }
+  [[nodiscard]] const char* pair(size_t i, size_t half) const { return at + (2 + 2 * i + half) * V::kChannels; }
+  [[nodiscard]] static size_t bytes(size_t taps) { return (2 + 2 * ((taps + 1) / 2)) * V::kChannels; }
+};
+
+/// Hides from the compiler where a pointer came from, so that loads through it stay inside the loop, as operands of
+/// their instructions: hoisted, they would not fit the registers and be spilled.
+template <class T>
+inline const T* keep_in_loop(const T* p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
+
+/// 16-bit sums of a block: channels 0-7 of every 16 in `low`, 8-15 in `high`; each holds its sum + 2^15, unsigned.
+template <class V>
+struct Sums {
+  typename V::Bytes low;
+  typename V::Bytes high;
+  void add(typename V::Bytes a_low, typename V::Bytes a_high, const PackedBlock<V>& block, size_t pair) {
+    low = V::add16(low, V::multiply(a_low, block.pair(pair, 0)));
+    high = V::add16(high, V::multiply(a_high, block.pair(pair, 1)));
+  }
+};
+
+template <class V>
+inline void store_int32(const Sums<V>& sums, int32_t* out, size_t count) {
+  const typename V::Bytes zero = V::zero();
+  const typename V::Bytes bias = V::set32(32768);
+  const typename V::Bytes parts[4] = {
+      V::subtract32(V::unpack_low16(sums.low, zero), bias), V::subtract32(V::unpack_high16(sums.low, zero), bias),
+      V::subtract32(V::unpack_low16(sums.high, zero), bias), V::subtract32(V::unpack_high16(sums.high, zero), bias)};
+  alignas(64) int32_t whole[V::kChannels];
+  int32_t* to = count == V::kChannels ? out : whole;
+  V::store_sums(to, parts);
+  if (to == out) return;
+  for (size_t k = 0; k < count; ++k) out[k] = whole[k];
+}
+
+/// Which taps meet in pair i: 3x3 windows pair rows 0 and 1, then the first tap of row 2 alone, then its other two. The
+/// missing partner of an odd tap has weight 0.
+inline void taps_of_pair(size_t taps, size_t i, size_t& first, size_t& second) {
+  if (taps == 9) {
+    constexpr uint8_t kFirst[5] = {0, 1, 2, 6, 7};
+    constexpr uint8_t kSecond[5] = {3, 4, 5, 6, 8};
+    first = kFirst[i];
+    second = kSecond[i];
+  } else {
+    first = 2 * i;
+    second = 2 * i + 1 < taps ? 2 * i + 1 : 2 * i;
+  }
+}
+
+/// Any window: a pointer per pixel and tap.
+template <class V>
+void sum_block(const DepthwiseTask& task, PackedBlock<V> block, size_t c, size_t count) {
+  const size_t pairs = (task.taps + 1) / 2;
+  for (size_t p = 0; p < task.pixels; ++p) {
+    const void* const* rows = task.rows + p * task.taps;
+    Sums<V> sums{block.start(0), block.start(1)};
+    for (size_t i = 0; i < pairs; ++i) {
+      size_t first;
+      size_t second;
+      taps_of_pair(task.taps, i, first, second);
+      const typename V::Bytes a = V::load(static_cast<const uint8_t*>(rows[first]) + c);
+      const typename V::Bytes b = V::load(static_cast<const uint8_t*>(rows[second]) + c);
+      sums.add(V::unpack_low8(a, b), V::unpack_high8(a, b), block, i);
+    }
+    store_int32<V>(sums, static_cast<int32_t*>(task.out) + p * task.out_stride + c, count);
+  }
+}
+
+/// Requantizes a block by the float rule: constants as pack_depthwise_scales() lays them out. A 16-bit sum under the
+/// exponent of 2^23 is the float 2^23 + 2^15 + sum, and the packed bias takes both powers off again: exact, as
+/// depthwise_fits_direct() proves, so that this is f32(acc). Ends that packing saturates need no other clamp.
+template <class V>
+struct Requantizer {
+  typename V::Bytes exponent = V::set16(0x4b00);
+  typename V::Bytes offset;
+  typename V::Bytes lowest;
+  typename V::Bytes highest;
+  const float* scales;  ///< biases, then multipliers
+
+  Requantizer(const DepthwiseLineTask& task, size_t c)
+      : offset(V::set16(static_cast<int16_t>(task.store.out_offset))),
+        lowest(V::set8(static_cast<int8_t>(task.store.clamp_lo + task.store.out_offset))),
+        highest(V::set8(static_cast<int8_t>(task.store.clamp_hi + task.store.out_offset))),
+        scales(task.scales + 2 * c) {}
+
+  [[nodiscard]] typename V::Bytes levels(typename V::Bytes sums, size_t r) const {
+    constexpr size_t kStep = V::kChannels / 4;
+    const float* own = keep_in_loop(scales) + r * kStep;
+    const typename V::Bytes first = V::scale(V::unpack_low16(sums, exponent), own, own + V::kChannels);
+    const typename V::Bytes second =
+        V::scale(V::unpack_high16(sums, exponent), own + kStep, own + kStep + V::kChannels);
+    return V::add_saturated16(V::pack32(first, second), offset);
+  }
+
+  [[nodiscard]] typename V::Bytes operator()(const Sums<V>& sums) const {
+    const typename V::Bytes u = V::pack16(levels(sums.low, 0), levels(sums.high, 2));
+    return V::min8(V::max8(u, lowest), highest);
+  }
+};
+
+template <class V, bool kDirect>
+struct LineOutput {
+  const DepthwiseLineTask& task;
+  size_t c;
+  size_t count;
+  Requantizer<V> requantize;
+
+  LineOutput(const DepthwiseLineTask& t, size_t first, size_t n) : task(t), c(first), count(n), requantize(t, first) {}
+
+  void store(const Sums<V>& sums, size_t pixel) const {
+    if constexpr (!kDirect) {
+      store_int32<V>(sums, task.sums + pixel * task.channels + c, count);
+    } else {
+      const typename V::Bytes u = requantize(sums);
+      uint8_t* out = task.out + pixel * task.channels + c;
+      if (count == V::kChannels) {
+        V::store(out, u);
+      } else {
+        alignas(64) uint8_t whole[V::kChannels];
+        V::store(whole, u);
+        for (size_t k = 0; k < count; ++k) out[k] = whole[k];
+      }
+    }
+  }
+};
+
+/// The three pixels of an input column, from channel c on.
+struct Column {
+  const uint8_t* pixel[3];
+  Column(const DepthwiseLineTask& task, ptrdiff_t x, size_t c) {
+    const bool inside = static_cast<size_t>(x) < task.width;
+    for (size_t r = 0; r < 3; ++r) {
+      pixel[r] = (inside ? task.lines[r] + static_cast<size_t>(x) * task.steps[r] : task.padding) + c;
+    }
+  }
+};
+
+/// A line of a 3x3 window. Rows 0 and 1 are interleaved once per column and stay in registers for the outputs that need
+/// them; row 2 is interleaved with itself a pixel on: output x takes its first tap from the pair at x, the other two
+/// from the pair at x + 1.
+template <class V, size_t kStride, bool kDirect>
+void sum_line(const DepthwiseLineTask& task, PackedBlock<V> block, size_t c, size_t count) {
+  using Bytes = typename V::Bytes;
+  const LineOutput<V, kDirect> output(task, c, count);
+  struct Pair {
+    Bytes low;
+    Bytes high;
+    Pair(Bytes a, Bytes b) : low(V::unpack_low8(a, b)), high(V::unpack_high8(a, b)) {}
+  };
+  ptrdiff_t x = task.first;
+  const Column left(task, x, c);
+  Pair v0(V::load(left.pixel[0]), V::load(left.pixel[1]));
+  Bytes below = V::load(left.pixel[2]);
+  if constexpr (kStride == 1) {
+    const Column middle(task, x + 1, c);
+    Pair v1(V::load(middle.pixel[0]), V::load(middle.pixel[1]));
+    const Bytes next = V::load(middle.pixel[2]);
+    Pair h0(below, next);
+    below = next;
+    for (size_t p = 0; p < task.pixels; ++p, ++x) {
+      const Column right(task, x + 2, c);
+      block.at = keep_in_loop(block.at);
+      Sums<V> sums{block.start(0), block.start(1)};
+      sums.add(v0.low, v0.high, block, 0);
+      sums.add(h0.low, h0.high, block, 3);
+      sums.add(v1.low, v1.high, block, 1);
+      const Pair v2(V::load(right.pixel[0]), V::load(right.pixel[1]));
+      sums.add(v2.low, v2.high, block, 2);
+      const Bytes last = V::load(right.pixel[2]);
+      const Pair h1(below, last);
+      sums.add(h1.low, h1.high, block, 4);
+      v0 = v1;
+      v1 = v2;
+      h0 = h1;
+      below = last;
+      output.store(sums, p);
+    }
+  } else {
+    for (size_t p = 0; p < task.pixels; ++p, x += 2) {
+      const Column middle(task, x + 1, c);
+      const Column right(task, x + 2, c);
+      block.at = keep_in_loop(block.at);
+      Sums<V> sums{block.start(0), block.start(1)};
+      sums.add(v0.low, v0.high, block, 0);
+      const Pair v1(V::load(middle.pixel[0]), V::load(middle.pixel[1]));
+      sums.add(v1.low, v1.high, block, 1);
+      const Pair v2(V::load(right.pixel[0]), V::load(right.pixel[1]));
+      sums.add(v2.low, v2.high, block, 2);
+      const Bytes next = V::load(middle.pixel[2]);
+      const Pair h0(below, next);
+      sums.add(h0.low, h0.high, block, 3);
+      const Bytes last = V::load(right.pixel[2]);
+      const Pair h1(next, last);
+      sums.add(h1.low, h1.high, block, 4);
+      v0 = v2;
+      below = last;
+      output.store(sums, p);
+    }
+  }
+}
+
+template <class V>
+void sum_line_block(const DepthwiseLineTask& task, const char* weights, size_t c, size_t count) {
+  const PackedBlock<V> block{weights};
+  if (task.out != nullptr) {
+    task.stride == 1 ? sum_line<V, 1, true>(task, block, c, count) : sum_line<V, 2, true>(task, block, c, count);
+  } else {
+    task.stride == 1 ? sum_line<V, 1, false>(task, block, c, count) : sum_line<V, 2, false>(task, block, c, count);
+  }
+}
+
+/// Walks the blocks: as wide as possible, what is left in the narrowest vector that holds it.
+template <class Wide, class Half, class Quarter, class Do>
+inline void for_blocks(size_t channels, size_t taps, const void* weights, Do run) {
+  const char* w = static_cast<const char*>(weights);
+  for (size_t c = 0; c < channels;) {
+    const size_t left = channels - c;
+    const auto one = [&]<class V>(V) {
+      run(V{}, w, c, left < V::kChannels ? left : V::kChannels);
+      w += PackedBlock<V>::bytes(taps);
+      c += V::kChannels;
+    };
+    if (left > Half::kChannels) {
+      one(Wide{});
+    } else if (left > Quarter::kChannels) {
+      one(Half{});
+    } else {
+      one(Quarter{});
+    }
+  }
+}
+
+template <class Wide, class Half, class Quarter>
+void sum_pixels(const DepthwiseTask& task) {
+  for_blocks<Wide, Half, Quarter>(task.channels, task.taps, task.weights,
+                                  [&]<class V>(V, const char* w, size_t c, size_t count) {
+                                    sum_block<V>(task, PackedBlock<V>{w}, c, count);
+                                  });
+}
+
+template <class Wide, class Half, class Quarter>
+void sum_lines(const DepthwiseLineTask& task) {
+  for_blocks<Wide, Half, Quarter>(task.channels, 9, task.weights,
+                                  [&]<class V>(V, const char* w, size_t c, size_t count) {
+                                    sum_line_block<V>(task, w, c, count);
+                                  });
+}
+
+}  // namespace
+}  // namespace fewbins
