@@ -39,7 +39,8 @@ LOOPS = {
 MOST_OTHERS = 5
 MOST_OTHERS_SSSE3 = 7
 ARITHMETIC = re.compile(
-    r"v?pmadd|v?padd|vpdpbusd|vpdpwssd|tdpbusd|tileload|vfmadd|v?p?broadcast|mulps|addps|movddup|pshufb|mov(dqa|aps)\s+%xmm\d+,%xmm"
+    r"v?pmadd|v?padd|vpdpbusd|vpdpwssd|tdpbusd|tileload|vfmadd|v?p?broadcast|"
+    r"mulps|addps|movddup|pshufb|mov(dqa|aps)\s+%xmm\d+,%xmm"
 )
 
 pytestmark = [
