@@ -70,7 +70,7 @@ test-sanitize: $(VENV)/.installed build ## C++ tests, and fewbins-run over malfo
 test-package: build ## install the engine for C programs, and build and run one against it
 	tools/check_package.sh $(BUILD) $(BIN)
 
-test-arm: $(VENV)/.installed ## the engine for 64-bit ARM and ARMv7, cross compiled, tested under qemu
+test-arm: $(VENV)/.installed build ## the engine for 64-bit ARM and ARMv7, cross compiled, tested under qemu
 	tools/check_arm.sh $(BIN) $(JOBS) $(WERROR)
 
 # ---- style

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: tools/check_arm.sh VENV_BIN JOBS WERROR
 # Builds the engine for 64-bit ARM and ARMv7 and runs its C++ tests and its self-test under qemu: 64-bit without and with
-# dot products, 32-bit with NEON. FEWBINS_ARM=require: a missing cross compiler is an error, not a skip.
+# dot products, 32-bit with NEON. Then models run there, and must give the bits of this machine, whose own engine
+# `make build` has put into src/fewbins. FEWBINS_ARM=require: a missing cross compiler is an error, not a skip.
 set -euo pipefail
 bin=$1 jobs=$2 werror=$3
 
@@ -24,9 +25,12 @@ build_for() {
   "$bin/cmake" --build "build/$1" -j "$jobs" --target fewbins_tests fewbins_run
 }
 
+programs=()
+
 # check BUILD QEMU CPU
 check() {
   local run="$2 -cpu $3 build/$1/engine"
+  programs+=("$run/fewbins-run")
   echo "== $1, $2 -cpu $3"
   $run/fewbins_tests --report_level=short
   $run/fewbins-run --self-test
@@ -38,3 +42,4 @@ build_for armv7
 check aarch64 qemu-aarch64-static cortex-a72
 check aarch64 qemu-aarch64-static max
 check armv7 qemu-arm-static cortex-a15
+"$bin/python" tools/check_arm_models.py src/fewbins/bin/fewbins-run "${programs[@]}"
