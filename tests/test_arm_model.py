@@ -125,7 +125,7 @@ _ZN7fewbins19dot32_8x8k4__neonERKNS_8GemmTaskE:
 """
     (loop,) = arm_model.kernel_loops(text, "8bit", "dot32/neon.cpp")
     assert (loop.name, loop.engine, loop.shape, loop.macs) == ("dot32_8x8k4__neon", "fewbins", "8x8k4", 16)
-    assert loop.form == "SMULL, SMLAL"
+    assert loop.form == "SMULL, SMLAL, SADALP"
     assert loop.body.splitlines()[-1].split() == ["cbnz", "x4,", ".Lturn"]
 
 

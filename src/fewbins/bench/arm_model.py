@@ -217,17 +217,19 @@ def kernel_loops(assembly: str, scheme: str, source: str) -> list[Loop]:
         if line and not line.startswith((".", "#")):
             function.add(line)
     loops = []
-    for symbol in functions:
-        kernel = re.match(r"_ZN7fewbins\d+(\w+__neon\w*?)ERK", symbol)
-        best = max((functions[name].hottest for name in _reached(functions, symbol)), key=_macs, default=[])
-        if kernel is None or _macs(best) == 0:
+    kernels = {s: m[1] for s in functions if (m := re.match(r"_ZN7fewbins\d+(\w+__neon\w*?)ERK", s)) is not None}
+    for symbol, kernel in kernels.items():
+        # Calls may go through a table of pointers; a file with one kernel has no other's loops.
+        own = functions if len(kernels) == 1 else _reached(functions, symbol)
+        best = max((functions[name].hottest for name in own), key=_macs, default=[])
+        if _macs(best) == 0:
             continue
-        forms = dict.fromkeys(line.split()[0].upper().removesuffix("2") for line in best if _products(line))
-        shape = re.search(r"\d+x\d+(?:k\d+)?", kernel[1])
+        forms = dict.fromkeys(line.split()[0].upper().removesuffix("2") for line in best if _shows(line))
+        shape = re.search(r"\d+x\d+(?:k\d+)?", kernel)
         body = "\n".join([*best[:-1], re.sub(r"[.\w$]+$", ".Lturn", best[-1])])
         loops.append(
             Loop(
-                kernel[1],
+                kernel,
                 "fewbins",
                 scheme,
                 ", ".join(forms),
@@ -274,6 +276,11 @@ def _reached(functions: dict[str, _Function], symbol: str) -> set[str]:
             reached.add(name)
             waiting += functions[name].calls
     return reached
+
+
+def _shows(line: str) -> bool:
+    """Whether an instruction belongs to a loop's form: it multiplies, or it widens or looks up what is multiplied."""
+    return _products(line) > 0 or re.match(r"[us](?:adalp|xtl)2?\b|tbl\b", line) is not None
 
 
 def _macs(body: list[str]) -> int:
