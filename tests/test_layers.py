@@ -31,7 +31,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Where a package that is large or optional may be imported, as patterns of paths inside the package.
 ALLOWED = {
-    "torch": ["train/*", "zoo/*", "importers/torch_export.py"],
+    "torch": ["train/*", "zoo/*", "importers/torch_export.py", "bench/rivals.py"],
     "onnx": ["importers/*", "export/*", "bench/*"],
     "onnxruntime": ["bench/*"],
     "typer": ["cli/*"],

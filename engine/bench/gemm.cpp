@@ -26,11 +26,18 @@ const GemmKernel& named_kernel(const std::string& name) {
        "' is unknown or not a matrix product; `fewbins doctor` lists all");
 }
 
+bool has_row(Family family, Isa cap) {
+  const auto rows = gemm_kernels();
+  return std::ranges::any_of(rows, [&](const GemmKernel& k) { return k.family == family && isa_includes(cap, k.isa); });
+}
+
 class Gemm final : public Subject {
  public:
   explicit Gemm(const GemmSetup& setup) : setup_(setup) {
     std::vector<std::int8_t> weights;
     if (setup.family != Family::f32) weights = draw_weights(setup.n, setup.k, setup.bins.weight, setup.weights);
+    if (setup.family == Family::u4)
+      for (std::int8_t& w : weights) w = static_cast<std::int8_t>((w + 15) / 2);  // 0..15
     choose(weights);
     name_mix(*kernel_, *this);
     kernel = kernel_->name;
@@ -74,6 +81,8 @@ class Gemm final : public Subject {
         fail(ErrorCode::unsupported, "16-bit sums of these levels may overflow in blocks of ",
              std::max<std::size_t>(1, block), " quads");
     }
+    if (!by_name && !has_row(family, setup_.cap))
+      fail(ErrorCode::unsupported, "there is no kernel of family ", family_name(family), " for ", isa_name(setup_.cap));
     if (!by_name) kernel_ = &select_gemm(family, setup_.cap, {setup_.n, 1, part_depth_, block, setup_.m});
     if (kernel_->family != Family::dot16) block = 0;
     if (setup_.requantize && (kernel_->family == Family::f32 || kernel_->family == Family::u4))

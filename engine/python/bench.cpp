@@ -85,6 +85,20 @@ std::unique_ptr<bench::Subject> conv(std::tuple<int64_t, int64_t, int64_t> shape
   return bench::make_conv(setup);
 }
 
+nb::list kernels_within(const std::string& name) {
+  const Isa cap = isa_of(name);
+  nb::list rows;
+  for (const KernelRow& kernel : kernel_rows()) {
+    if (!isa_includes(cap, kernel.isa)) continue;
+    nb::dict row;
+    row["name"] = kernel.name;
+    row["family"] = family_name(kernel.family);
+    row["isa"] = isa_name(kernel.isa);
+    rows.append(row);
+  }
+  return rows;
+}
+
 nb::list mix_rows() {
   nb::list rows;
   for (const bench::Mix& mix : bench::mixes()) {
@@ -130,6 +144,8 @@ void define_bench(nb::module_& module) {
       "mix"_a, "isa"_a, "block"_a = 0, "An instruction mix in registers.");
   module.def(
       "bench_read", [](size_t bytes) { return bench::make_read(bytes); }, "bytes"_a, "A read of so much memory.");
+  module.def("bench_kernels", &kernels_within, "isa"_a,
+             "The kernels in reach of an instruction set: name, family, isa.");
   module.def("bench_mixes", &mix_rows, "Every instruction mix: mix, isa, text, runs_here.");
 }
 

@@ -8,17 +8,14 @@ of the machine hits all of them alike. Only ratios inside one run mean anything.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from fewbins.bench.engines import CAPS
 from fewbins.bench.places import network, tool
+from fewbins.bench.process import Worker
 from fewbins.errors import ArgumentError, DataError
 
 # caps of `isacap` -> caps of FEWBINS_ISA, for machines without that tool
@@ -64,7 +61,7 @@ def run(
     for cap in caps:
         for net, path in paths.items():
             with contextlib.ExitStack() as stack:
-                workers = {e: stack.enter_context(_Worker(e, cap, threads)) for e in engines}
+                workers = {e: stack.enter_context(_worker(e, cap, threads)) for e in engines}
                 times: dict[str, list[float]] = {}
                 for engine, worker in workers.items():
                     progress(done, total, f"{net} {cap} {engine}: loading")
@@ -98,47 +95,11 @@ def _macs(path: os.PathLike[str]) -> int:
     return int(properties.get("macs", 0))
 
 
-class _Worker:
-    """One engine's process, stopped but for its turns."""
-
-    def __init__(self, engine: str, cap: str, threads: int) -> None:
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-        command = [sys.executable, "-m", "fewbins.bench.worker", engine, cap, str(threads)]
-        if cap != "none":
-            isacap = tool("isacap")
-            if isacap is not None:
-                command = [str(isacap), cap, "--", *command]
-            elif engine.startswith("fb_") and cap in OWN_CAP:
-                environment["FEWBINS_ISA"] = OWN_CAP[cap]
-            else:
-                raise DataError(
-                    f"{engine} under {cap} needs the tool isacap, which hides CPU features from a process, in the "
-                    "tools folder beside FEWBINS_DATA; without it measure rivals with --isa none"
-                )
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-
-    def __enter__(self) -> _Worker:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def ask(self, line: str) -> Any:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        try:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-            reply = self.process.stdout.readline()
-            self.process.send_signal(signal.SIGSTOP)
-            return json.loads(reply)
-        except (OSError, ValueError):
-            return {"failed": "the process died"}
+def _worker(engine: str, cap: str, threads: int) -> Worker:
+    environment = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    if engine.startswith("fb_") and cap in OWN_CAP and tool("isacap") is None:
+        environment["FEWBINS_ISA"] = OWN_CAP[cap]
+        cap_of_process = "none"
+    else:
+        cap_of_process = cap
+    return Worker("fewbins.bench.worker", [engine, cap, str(threads)], cap=cap_of_process, environment=environment)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that runs one engine: `python -m fewbins.bench.worker ENGINE CAP THREADS`.
+"""The process that runs one engine on networks: arguments ENGINE CAP THREADS.
 
 Lines on stdin: `load PATH CORE` is answered by `{"ready": true}` or `{"failed": why}`, `go SECONDS` by the milliseconds
 of each call.
@@ -14,22 +14,25 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fewbins.bench import engines
 
-
-def _pin(core: str) -> None:
+def pin(core: str) -> None:
+    """Move every thread of this process to a core; "-" leaves them alone."""
     if core != "-":
         for thread in os.listdir("/proc/self/task"):
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(int(thread), {int(core)})
 
 
-def main() -> None:
-    """Answer questions until stdin ends."""
-    engine, cap, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def serve(make: Callable[[Sequence[str]], Callable[[], Any]]) -> None:
+    """Answer questions until stdin ends.
+
+    Args:
+        make: the call to time, from the words between `load` and the core.
+    """
     warnings.filterwarnings("ignore")
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the libraries print goes to stderr
@@ -37,14 +40,15 @@ def main() -> None:
     for line in sys.stdin:
         words = line.split()
         if words[0] == "load":
-            _pin(words[2])
+            pin(words[-1])
             call = None
             gc.collect()
             try:
-                call = engines.make(engine, Path(words[1]), cap, threads)
+                call = make(words[1:-1])
+                pin(words[-1])
                 call(), call()
                 answer: Any = {"ready": True}
-            except Exception as error:  # an engine that cannot run this network says why and is left out
+            except Exception as error:  # an engine that cannot do this says why and is left out
                 answer = {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
         else:
             call()
@@ -56,5 +60,9 @@ def main() -> None:
         print(json.dumps(answer), file=replies, flush=True)
 
 
-if __name__ == "__main__":
-    main()
+def main() -> None:
+    """Serve one engine of `fewbins.bench.engines`."""
+    from fewbins.bench import engines
+
+    engine, cap, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    serve(lambda words: engines.make(engine, Path(words[0]), cap, threads))

@@ -8,6 +8,7 @@ from typing import Any, Optional
 import typer
 
 from fewbins.cli.bench_arm import arm_model
+from fewbins.cli.bench_gemm import gemm
 from fewbins.cli.common import CheckFailed, positive, print_json, print_table, progress
 from fewbins.errors import ArgumentError
 
@@ -15,6 +16,7 @@ app = typer.Typer(help="Measure speed: fewbins beside its rivals, in one run.", 
 
 
 app.command("arm-model")(arm_model)
+app.command("gemm")(gemm)
 
 
 @app.callback()
