@@ -21,19 +21,30 @@ struct Chunk {
   bool first;  ///< the tile holds nothing yet
 };
 
+/// Whole vectors, `bytes` >= 1 vector of them: a store a cycle, where compilers unroll to tests between the stores.
+inline void widen_vectors(const uint8_t* from, size_t bytes, char* to) {
+  size_t at = 0 - bytes;
+#if defined(__AVX512BW__)
+#define FB_WIDEN "vpmovzxbw (%[from],%[at]),%%zmm0\nvmovdqu64 %%zmm0,(%[to],%[at],2)\nadd $32,%[at]\n"
+#else
+#define FB_WIDEN "vpmovzxbw (%[from],%[at]),%%ymm0\nvmovdqu %%ymm0,(%[to],%[at],2)\nadd $16,%[at]\n"
+#endif
+  __asm__ volatile(".p2align 4\n1:\n" FB_WIDEN "jnz 1b\n"
+                   : [at] "+r"(at)
+                   : [from] "r"(from + bytes), [to] "r"(to + 2 * bytes)
+                   : "cc", "memory", "xmm0");
+}
+#undef FB_WIDEN
+
 /// `quads` quads of bytes to 16 bits each. Reads nothing past them.
 inline void widen(const uint8_t* from, size_t quads, char* to) {
-  size_t quad = 0;
 #if defined(__AVX512BW__)
-  for (; quad + 8 <= quads; quad += 8) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + quad * 4));
-    _mm512_storeu_si512(to + quad * 8, _mm512_cvtepu8_epi16(bytes));
-  }
+  constexpr size_t kVector = 8;  // quads
+#else
+  constexpr size_t kVector = 4;
 #endif
-  for (; quad + 4 <= quads; quad += 4) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + quad * 4));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + quad * 8), _mm256_cvtepu8_epi16(bytes));
-  }
+  size_t quad = quads / kVector * kVector;
+  if (quad > 0) widen_vectors(from, quad * 4, to);
   for (; quad < quads; ++quad) {
     const __m128i bytes = _mm_loadu_si32(from + quad * 4);
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to + quad * 8), _mm_cvtepu8_epi16(bytes));
