@@ -48,6 +48,11 @@ class WinogradWeights {
     return packed_.data() + panel * panel_bytes_ + position.panel_offset;
   }
   [[nodiscard]] size_t packed_bytes() const { return packed_.size(); }
+  // Of one position in a panel.
+  [[nodiscard]] size_t bytes_of(size_t position) const {
+    const size_t next = position + 1 < positions_.size() ? positions_[position + 1].panel_offset : panel_bytes_;
+    return next - positions_[position].panel_offset;
+  }
   // [output of a tile][column of the panel]: what A^T M A lacks to be odd * 2^shift * sum q_a * q_w, modulo 2^32.
   [[nodiscard]] const int32_t* constants(size_t panel) const {
     return constants_.data() + panel * matrices_->outputs() * nr();

@@ -42,9 +42,11 @@ FB_INLINE void store(void* to, const X& x) {
 
 // ---- one axis -------------------------------------------------------------------------------------------------------
 
+// Only row 1 of B^T has factors that do not add up to 0: kSum. So a level's `lo` reaches V through that row alone.
 struct F2 {
   static constexpr size_t kTile = 2;
   static constexpr size_t kPoints = 4;
+  static constexpr int kSum = 2;
 
   template <class X>
   static FB_INLINE void input(const X* d, X* v) {
@@ -75,6 +77,7 @@ struct F2Words : F2 {
 struct F4 {
   static constexpr size_t kTile = 4;
   static constexpr size_t kPoints = 6;
+  static constexpr int kSum = 6;
 
   // Doubling is an addition: x86 has no shift of bytes.
   template <class X>
@@ -131,7 +134,8 @@ struct F4Bytes : F4 {
 struct ToBytes {
   using Vector = Bytes;
   static constexpr size_t kStep = kBytes;  // channels of a vector
-  static FB_INLINE Vector level(const uint8_t* from, const WinogradInputTask&) { return load<Bytes>(from); }
+  static FB_INLINE Vector bytes(const uint8_t* from) { return load<Bytes>(from); }
+  static FB_INLINE Vector level_offset(const WinogradInputTask&, int) { return Vector{}; }
   static FB_INLINE Vector offset(const WinogradInputTask& task, size_t position) {
     return Bytes{} + task.offsets[position];
   }
@@ -141,8 +145,12 @@ struct ToBytes {
 struct ToWords {
   using Vector = Words;
   static constexpr size_t kStep = kBytes / 2;
-  static FB_INLINE Vector level(const uint8_t* from, const WinogradInputTask& task) {
-    return __builtin_convertvector(load<HalfBytes>(from), Words) + static_cast<uint16_t>(task.lo);
+  static FB_INLINE Vector bytes(const uint8_t* from) {
+    return __builtin_convertvector(load<HalfBytes>(from), Words);
+  }
+  /// What q = u + lo adds to row 1 of the first pass.
+  static FB_INLINE Vector level_offset(const WinogradInputTask& task, int sum) {
+    return Words{} + static_cast<uint16_t>(task.lo * sum);
   }
   static FB_INLINE Vector offset(const WinogradInputTask&, size_t) { return Words{}; }
 };
@@ -156,6 +164,7 @@ FB_INLINE void input_2d(const WinogradInputTask& task) {
   using X = typename To::Vector;
   constexpr size_t kPiece = (kPieceColumns - 2) / F::kTile;
   X lines[F::kPoints][kPieceColumns];
+  const X level_offset = To::level_offset(task, F::kSum);
   for (size_t first = 0; first < task.tiles; first += kPiece) {
     const size_t tiles = task.tiles - first < kPiece ? task.tiles - first : kPiece;
     const uint8_t* const* pixels = task.pixels + first * F::kTile;
@@ -165,8 +174,9 @@ FB_INLINE void input_2d(const WinogradInputTask& task) {
         X d[F::kPoints];
         X t[F::kPoints];
         FB_UNROLL
-        for (size_t r = 0; r < F::kPoints; ++r) d[r] = To::level(pixels[r * task.columns + x] + channel, task);
+        for (size_t r = 0; r < F::kPoints; ++r) d[r] = To::bytes(pixels[r * task.columns + x] + channel);
         F::input(d, t);
+        t[1] += level_offset;
         FB_UNROLL
         for (size_t r = 0; r < F::kPoints; ++r) lines[r][x] = t[r];
       }
@@ -200,7 +210,7 @@ FB_INLINE void input_1d(const WinogradInputTask& task) {
       X d[F::kPoints];
       X v[F::kPoints];
       FB_UNROLL
-      for (size_t c = 0; c < F::kPoints; ++c) d[c] = To::level(task.pixels[tile * F::kTile + c] + channel, task);
+      for (size_t c = 0; c < F::kPoints; ++c) d[c] = To::bytes(task.pixels[tile * F::kTile + c] + channel);
       F::input(d, v);
       FB_UNROLL
       for (size_t c = 0; c < F::kPoints; ++c) store(to + c * task.position_bytes, v[c] + offsets[c]);
