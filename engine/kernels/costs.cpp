@@ -10,13 +10,14 @@
 #include <iterator>
 #include <unordered_map>
 
+#include "base/cpu_cache.h"
 #include "base/cpu_name.h"
 
 namespace fewbins {
 namespace {
 
 const NamedCost kDefaults[] = {
-#define COST(name, step, row, block) {#name, {step, row, block}},
+#define COST(name, step, row, block, call) {#name, {step, row, block, call}},
 #include "kernels/costs.inc"
 #undef COST
 };
@@ -48,10 +49,10 @@ const Table& table() {
   return kept;
 }
 
-/// Takes "name, 1.5, 2, 3" apart.
+/// Takes "name, 1.5, 2, 3, 4" apart.
 std::optional<NamedCost> parse_cost(std::string_view text) {
   NamedCost row;
-  double* const numbers[] = {&row.cost.step, &row.cost.row, &row.cost.block};
+  double* const numbers[] = {&row.cost.step, &row.cost.row, &row.cost.block, &row.cost.call};
   const std::size_t comma = text.find(',');
   if (comma == std::string_view::npos) return std::nullopt;
   row.name = text.substr(0, comma);
@@ -104,8 +105,8 @@ std::string costs_to_text(const std::vector<NamedCost>& costs) {
   std::string text;
   for (const NamedCost& row : costs) {
     char line[200];
-    std::snprintf(line, sizeof line, "COST(%s, %.4g, %.4g, %.4g)\n", row.name.c_str(), row.cost.step, row.cost.row,
-                  row.cost.block);
+    std::snprintf(line, sizeof line, "COST(%s, %.4g, %.4g, %.4g, %.4g)\n", row.name.c_str(), row.cost.step,
+                  row.cost.row, row.cost.block, row.cost.call);
     text += line;
   }
   return text;
@@ -134,7 +135,7 @@ std::optional<double> predict_gemm(const GemmKernel& kernel, const GemmProblem& 
   }
   const auto tile = [&](std::size_t m) {
     const auto rows = static_cast<double>(m);
-    return steps * (cost->step + rows * cost->row) + blocks * rows * cost->block;
+    return cost->call + steps * (cost->step + rows * cost->row) + blocks * rows * cost->block;
   };
   const auto panels = static_cast<double>(ceil_div(problem.n, kernel.nr));
   if (problem.m == 0) return panels * tile(kernel.mr) / static_cast<double>(kernel.mr);
@@ -142,8 +143,17 @@ std::optional<double> predict_gemm(const GemmKernel& kernel, const GemmProblem& 
   return panels * (static_cast<double>(problem.m / kernel.mr) * tile(kernel.mr) + (rest != 0 ? tile(rest) : 0.0));
 }
 
-double predict_cold_weights(std::size_t bytes) {
-  const std::optional<KernelCost> cost = find_cost("weights_cold");
+std::optional<double> predict_transforms(const WinogradKernel& kernel, std::size_t tiles, std::size_t channels,
+                                         std::size_t columns) {
+  const std::optional<KernelCost> cost = find_cost(kernel.name);
+  if (!cost) return std::nullopt;
+  return static_cast<double>(tiles) *
+         (cost->step * static_cast<double>(channels) + cost->row * static_cast<double>(columns));
+}
+
+double predict_cold_weights(std::size_t bytes, std::size_t model_bytes) {
+  static const std::size_t cache = last_cache_bytes();
+  const std::optional<KernelCost> cost = find_cost(model_bytes <= cache ? "weights_l3" : "weights_dram");
   return cost ? cost->step * static_cast<double>(bytes) : 0.0;
 }
 

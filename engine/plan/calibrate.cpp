@@ -9,10 +9,13 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "base/aligned.h"
+#include "base/cpu_cache.h"
 #include "base/error.h"
 #include "base/float_mode.h"
+#include "kernels/winograd/forms.h"
 
 namespace fewbins {
 namespace {
@@ -36,73 +39,139 @@ double time_ps(Call call) {
   return least / static_cast<double>(calls);
 }
 
-/// Channels of one tap that make kSteps steps, so that a panel stays in the first-level cache.
-constexpr size_t kSteps = 256;
-size_t channels_of(const GemmKernel& kernel) {
-  if (kernel.family == Family::f32) return kSteps;
-  return kernel.family == Family::dot32_i16 ? 2 * kSteps : 4 * kSteps;
-}
+constexpr size_t kSteps = 256;    // a panel of so many stays in the first-level cache
+constexpr size_t kFewSteps = 16;  // shows what a call costs by itself
+constexpr ActivationLevels kLevels{-127, 127};
+constexpr int8_t kShortBlocks = 31;  // weights that end a block after every 8 products of a lane
 
-struct TileRun {
-  TileRun(const GemmKernel& of, size_t quads_per_block, size_t panel_count = 1)
-      : kernel(of),
-        block(quads_per_block),
-        panels(panel_count),
-        channels(channels_of(of)),
-        bytes(panel_bytes(of, 1, channels, quads_per_block)),
-        rows(channels * 4 + kReadPadding),
-        packed(bytes * panel_count),
-        tile(of.mr * of.nr * 4),
-        pointers(of.mr, rows.data()) {
-    std::memset(rows.data(), 0, rows.size());
-    std::memset(packed.data(), 0, packed.size());
-  }
-  void operator()(size_t m, size_t panel = 0) {
-    kernel.run({pointers.data(), 1, depth_of(kernel, channels), packed.data() + panel * bytes, tile.data(), block, m});
+/// Tiles of one kind of weight: no kernel's time depends on values, but blocks of 16-bit sums do.
+class Tiles {
+ public:
+  Tiles(const GemmKernel& kernel, size_t steps, int8_t weight, size_t panels = 1)
+      : kernel_(kernel),
+        channels_(kernel.family == Family::f32         ? steps
+                  : kernel.family == Family::dot32_i16 ? 2 * steps
+                                                       : 4 * steps),
+        columns_(panels * kernel.nr) {
+    if (kernel.family == Family::f32) {
+      const std::vector<float> w(columns_ * channels_);
+      allocate();
+      pack_f32(kernel, w.data(), columns_, 1, channels_, packed_.data());
+    } else if (kernel.family == Family::dot32_i16) {
+      const std::vector<int16_t> w(columns_ * channels_);
+      allocate();
+      pack_i16(kernel, w.data(), columns_, 1, channels_, packed_.data());
+    } else {
+      const std::vector<int8_t> w(columns_ * channels_, weight);
+      const WeightView view{w.data(), columns_, 1, channels_};
+      if (kernel.family == Family::dot16) block_ = block_for(kernel, view, kLevels);
+      allocate();
+      pack(kernel, view, kLevels, block_, packed_.data());
+    }
   }
 
-  const GemmKernel& kernel;
-  size_t block;
-  size_t panels;
-  size_t channels;
-  size_t bytes;
-  AlignedBytes rows;
-  AlignedBytes packed;
-  AlignedBytes tile;
-  std::vector<const void*> pointers;
+  void run(size_t m, size_t panel = 0) {
+    kernel_.run({pointers_.data(), 1, depth(), packed_.data() + panel * bytes_of_panel(), tile_.data(), block_, m});
+  }
+  [[nodiscard]] size_t depth() const { return depth_of(kernel_, channels_); }
+  [[nodiscard]] size_t bytes_of_panel() const { return panel_bytes(kernel_, 1, channels_, block_); }
+  [[nodiscard]] double blocks() const {
+    return block_ == 0 ? 0.0 : static_cast<double>((depth() + block_ - 1) / block_);
+  }
+
+ private:
+  void allocate() {
+    packed_ = AlignedBytes(packed_bytes(kernel_, columns_, 1, channels_, block_));
+    tile_ = AlignedBytes(kernel_.mr * kernel_.nr * 4);
+    rows_ = AlignedBytes(channels_ * 4);
+    pointers_.assign(kernel_.mr, rows_.data());
+  }
+
+  const GemmKernel& kernel_;
+  size_t channels_;
+  size_t columns_;
+  size_t block_ = 0;
+  AlignedBytes rows_;
+  AlignedBytes packed_;
+  AlignedBytes tile_;
+  std::vector<const void*> pointers_;
 };
 
 KernelCost measure_gemm(const GemmKernel& kernel) {
-  const bool blocked = kernel.family == Family::dot16;
-  TileRun run(kernel, blocked ? kSteps : 0);
+  Tiles many(kernel, kSteps, 0);
+  Tiles few(kernel, kFewSteps, 0);
   const auto rows = static_cast<double>(kernel.mr);
-  const double steps = kSteps;
-  const double full = time_ps([&] { run(kernel.mr); });
-  const double one = kernel.mr == 1 ? full : time_ps([&] { run(1); });
+  const double full = time_ps([&] { many.run(kernel.mr); });
+  const double call = time_ps([&] { few.run(kernel.mr); });
+  const auto steps = static_cast<double>(many.depth());
+  const double per_step = (full - call) / static_cast<double>(many.depth() - few.depth());
   KernelCost cost;
-  cost.row = kernel.mr == 1 ? full / steps : std::max(0.0, (full - one) / (rows - 1) / steps);
-  cost.step = std::max(0.0, full / steps - rows * cost.row);
-  if (blocked) {
-    constexpr size_t kShort = 4;
-    TileRun cut(kernel, kShort);
-    const double more = time_ps([&] { cut(kernel.mr); }) - full;
-    cost.block = std::max(0.0, more / rows / (steps / kShort - 1));
+  cost.call = std::max(0.0, full - steps * per_step);
+  const double one = kernel.mr == 1 ? per_step : (time_ps([&] { many.run(1); }) - cost.call) / steps;
+  cost.row = kernel.mr == 1 ? per_step : std::max(0.0, (per_step - one) / (rows - 1));
+  cost.step = std::max(0.0, per_step - rows * cost.row);
+  if (kernel.family == Family::dot16) {
+    Tiles cut(kernel, kSteps, kShortBlocks);
+    const double more = time_ps([&] { cut.run(kernel.mr); }) - full;
+    cost.block = std::max(0.0, more / rows / (cut.blocks() - many.blocks()));
   }
   return cost;
 }
 
-/// What weights cost that come from beyond the second-level cache, per byte.
-KernelCost measure_cold() {
-  constexpr size_t kBytes = size_t{16} << 20;
-  const GemmKernel& kernel = select_gemm(Family::dot32, detect_isa(), {.n = 64, .taps = 1, .channels = 4 * kSteps});
-  TileRun run(kernel, 0, 1);
-  const size_t panels = kBytes / run.bytes;
-  TileRun cold(kernel, 0, panels);
-  const double warm = time_ps([&] { run(kernel.mr); });
-  const double all = time_ps([&] {
-    for (size_t panel = 0; panel < panels; ++panel) cold(kernel.mr, panel);
+/// Both transforms over a line of tiles, per channel or column of a tile.
+KernelCost measure_winograd(const WinogradKernel& kernel) {
+  constexpr size_t kTiles = 14;
+  constexpr size_t kChannels = 128;
+  constexpr size_t kColumns = 32;
+  const WinogradMatrices& form = matrices_of(kernel.form);
+  const size_t pixels_in_line = kTiles * form.tile + 2;
+  const AlignedBytes pixel(kChannels);
+  const std::vector<const uint8_t*> pixels(form.input_rows() * pixels_in_line, pixel.as<uint8_t>());
+  const std::vector<uint8_t> offsets(form.positions(), 0);
+  // Positions an odd number of cache lines apart, as the operator keeps them.
+  const size_t tile_bytes = kChannels * (form.bytes ? 1 : 2);
+  const size_t position_bytes = kTiles * tile_bytes + 64;
+  AlignedBytes v(form.positions() * position_bytes);
+  const size_t sums_stride = kTiles * kColumns + 16;
+  const AlignedBytes sums(form.positions() * sums_stride * sizeof(int32_t));
+  const AlignedBytes constants(form.outputs() * kColumns * sizeof(int32_t));
+  AlignedBytes acc(form.outputs() * kTiles * kColumns * sizeof(int32_t));
+  const double input = time_ps([&] {
+    kernel.input({.pixels = pixels.data(),
+                  .columns = pixels_in_line,
+                  .tiles = kTiles,
+                  .channels = kChannels,
+                  .lo = 0,
+                  .offsets = offsets.data(),
+                  .v = v.data(),
+                  .tile_bytes = tile_bytes,
+                  .position_bytes = position_bytes});
   });
-  return {.step = std::max(0.0, (all / static_cast<double>(panels) - warm) / static_cast<double>(run.bytes))};
+  const double output = time_ps([&] {
+    kernel.output({.sums = sums.as<int32_t>(),
+                   .position_stride = sums_stride,
+                   .tiles = kTiles,
+                   .columns = kColumns,
+                   .constants = constants.as<int32_t>(),
+                   .acc = acc.as<int32_t>(),
+                   .line_stride = kTiles * form.tile * kColumns});
+  });
+  return {.step = input / kTiles / kChannels, .row = output / kTiles / kColumns};
+}
+
+/// What weights cost per byte that come from beyond the near caches: a product over `bytes` of panels, one after the
+/// other, against one panel again and again.
+KernelCost measure_weights(size_t bytes) {
+  const GemmKernel& kernel = select_gemm(Family::dot32, detect_isa(), {.n = 64, .taps = 1, .channels = 4 * kSteps});
+  Tiles near(kernel, kSteps, 0);
+  const size_t panels = bytes / near.bytes_of_panel();
+  Tiles far(kernel, kSteps, 0, panels);
+  const double warm = time_ps([&] { near.run(kernel.mr); });
+  const double all = time_ps([&] {
+    for (size_t panel = 0; panel < panels; ++panel) far.run(kernel.mr, panel);
+  });
+  return {.step =
+              std::max(0.0, (all / static_cast<double>(panels) - warm) / static_cast<double>(near.bytes_of_panel()))};
 }
 
 [[noreturn]] void fail_save(const std::string& path) {
@@ -114,19 +183,22 @@ KernelCost measure_cold() {
 
 std::vector<NamedCost> calibrate_costs(const std::function<void(size_t, size_t)>& progress) {
   const FloatMode mode;
-  std::vector<const GemmKernel*> rows;
+  std::vector<std::pair<std::string, std::function<KernelCost()>>> rows;
   for (const GemmKernel& kernel : gemm_kernels()) {
     const bool chosen_by_cost = kernel.family == Family::f32 || kernel.family == Family::dot32 ||
                                 kernel.family == Family::dot16 || kernel.family == Family::dot32_i16;
-    if (chosen_by_cost && runs_here(kernel.isa)) rows.push_back(&kernel);
+    if (chosen_by_cost && runs_here(kernel.isa)) rows.emplace_back(kernel.name, [&] { return measure_gemm(kernel); });
   }
+  for (const WinogradKernel& kernel : winograd_kernels())
+    if (runs_here(kernel.isa)) rows.emplace_back(kernel.name, [&] { return measure_winograd(kernel); });
+  const size_t cache = last_cache_bytes();
+  rows.emplace_back("weights_l3", [&] { return measure_weights(cache / 2); });
+  rows.emplace_back("weights_dram", [&] { return measure_weights(4 * cache); });
   std::vector<NamedCost> costs;
-  for (const GemmKernel* kernel : rows) {
-    costs.push_back({kernel->name, measure_gemm(*kernel)});
-    progress(costs.size(), rows.size() + 1);
+  for (const auto& [name, measure] : rows) {
+    costs.push_back({name, measure()});
+    progress(costs.size(), rows.size());
   }
-  costs.push_back({"weights_cold", measure_cold()});
-  progress(costs.size(), costs.size());
   return costs;
 }
 

@@ -21,6 +21,7 @@ nb::list rows_of(const std::vector<NamedCost>& costs) {
     row["step_ps"] = cost.cost.step;
     row["row_ps"] = cost.cost.row;
     row["block_ps"] = cost.cost.block;
+    row["call_ps"] = cost.cost.call;
     rows.append(row);
   }
   return rows;

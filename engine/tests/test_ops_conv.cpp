@@ -116,7 +116,9 @@ BOOST_AUTO_TEST_CASE(every_form_sums_exactly) {
       }
     }
   }
-  BOOST_TEST((forms == std::set<std::string>{"depthwise", "depthwise_line", "direct", "pointwise", "rows"}));
+  // Winograd forms, where they are chosen, have test_winograd.cpp.
+  for (const char* form : {"depthwise", "depthwise_line", "direct", "pointwise", "rows"})
+    BOOST_TEST(forms.contains(form), form << " was never taken");
 }
 
 BOOST_AUTO_TEST_CASE(depthwise_lines_give_the_levels_of_the_scalar_kernels_on_every_instruction_set) {
