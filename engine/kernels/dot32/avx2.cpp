@@ -26,7 +26,7 @@ namespace {
   "vmovdqa %%ymm" acc0 ",%c[nr]*4*" row "(%[tile])\n"            \
   "vmovdqa %%ymm" acc1 ",%c[nr]*4*" row "+32(%[tile])\n"
 #define STEP(acc0, acc1, row)                                    \
-  "vpbroadcastd 1024*" row "(%[wide],%[index]),%%ymm14\n"        \
+  "vpbroadcastd 2048*" row "(%[wide],%[index]),%%ymm14\n"        \
   "vpmaddwd %%ymm12,%%ymm14,%%ymm15\n"                           \
   "vpaddd %%ymm15,%%ymm" acc0 ",%%ymm" acc0 "\n"                 \
   "vpmaddwd %%ymm13,%%ymm14,%%ymm15\n"                           \

@@ -29,7 +29,7 @@ namespace {
   "vmovdqa32 %%zmm" acc0 ",128*" row "(%[tile])\n"               \
   "vmovdqa32 %%zmm" acc1 ",128*" row "+64(%[tile])\n"
 #define STEP_WIDE(acc0, acc1, lanes, p0, p1, row)                \
-  "vpbroadcastd 1024*" row "(%[wide],%[index]),%%zmm" lanes "\n" \
+  "vpbroadcastd 2048*" row "(%[wide],%[index]),%%zmm" lanes "\n" \
   "vpmaddwd %%zmm16,%%zmm" lanes ",%%zmm" p0 "\n"                \
   "vpaddd %%zmm" p0 ",%%zmm" acc0 ",%%zmm" acc0 "\n"             \
   "vpmaddwd %%zmm17,%%zmm" lanes ",%%zmm" p1 "\n"                \
@@ -38,7 +38,7 @@ namespace {
 #define LOAD_NARROW(acc0, acc1, lanes, p0, p1, row) "vmovdqa32 64*" row "(%[tile]),%%zmm" acc0 "\n"
 #define STORE_NARROW(acc0, acc1, lanes, p0, p1, row) "vmovdqa32 %%zmm" acc0 ",64*" row "(%[tile])\n"
 #define STEP_NARROW(acc0, acc1, lanes, p0, p1, row)              \
-  "vpbroadcastd 1024*" row "(%[wide],%[index]),%%zmm" lanes "\n" \
+  "vpbroadcastd 2048*" row "(%[wide],%[index]),%%zmm" lanes "\n" \
   "vpmaddwd %%zmm16,%%zmm" lanes ",%%zmm" p0 "\n"                \
   "vpaddd %%zmm" p0 ",%%zmm" acc0 ",%%zmm" acc0 "\n"
 #define PANEL_NARROW "vmovdqa32 (%[panel]),%%zmm16\nadd $64,%[panel]\n"

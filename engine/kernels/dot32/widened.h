@@ -10,8 +10,8 @@
 namespace fewbins {
 namespace {
 
-constexpr size_t kChunkQuads = 128;
-constexpr size_t kWideStride = 1024;  // kChunkQuads * 4 * sizeof(int16_t); loops have it as a number too
+constexpr size_t kChunkQuads = 256;
+constexpr size_t kWideStride = 2048;  // kChunkQuads * 4 * sizeof(int16_t); loops have it as a number too
 
 /// A part of the tile's sums over one chunk: `wide` the rows, `bytes` of each, `panel` the weights of the chunk.
 struct Chunk {
