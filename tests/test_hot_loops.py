@@ -20,6 +20,8 @@ LOOPS = {
     "dot32/ssse3": ("pmaddwd", 4, 3),
     "dot16/ssse3": ("pmaddubsw", 4, 3),
     "dot32_i16/ssse3": ("pmaddwd", 4, 3),
+    "u4/ssse3": ("pmaddubsw", 4, 3),
+    "u4/avx2": ("vpmaddubsw", 2, 6),
     "f32/avx2": ("vfmadd231ps", 2, 6),
     "dot32/avx2": ("vpmaddwd", 2, 6),
     "dot16/avx2": ("vpmaddubsw", 2, 6),

@@ -110,8 +110,8 @@ std::size_t panel_bytes(const GemmKernel& kernel, std::size_t taps, std::size_t 
 /// Bytes of all panels: ceil(n / nr) of them.
 std::size_t packed_bytes(const GemmKernel& kernel, std::size_t n, std::size_t taps, std::size_t channels,
                          std::size_t block);
-/// Packs int8 weights for a dot32 or dot16 kernel; `out` has packed_bytes() bytes on a 64-byte border.
-/// dot16: `block` is what block_for() gave.
+/// Packs int8 weights for a dot32, dot16 or u4 kernel; `out` has packed_bytes() bytes on a 64-byte border.
+/// dot16: `block` is what block_for() gave. u4: throws Error for weights outside 0..15 and sums that may pass 16 bits.
 void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels levels, std::size_t block, void* out);
 /// Packs float weights, w[(n * taps + t) * channels + c], for an f32 kernel.
 void pack_f32(const GemmKernel& kernel, const float* w, std::size_t n, std::size_t taps, std::size_t channels,

@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 #include "kernels/pack_arm.h"
 #include "kernels/pack_steps.h"
+#include "kernels/u4/u4.h"
 
 namespace fewbins {
 namespace {
@@ -202,6 +203,7 @@ std::size_t packed_bytes(const GemmKernel& kernel, std::size_t n, std::size_t ta
 }
 
 void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels levels, std::size_t block, void* out) {
+  if (kernel.family == Family::u4) check_u4_weights(weights);
   std::byte* panel = static_cast<std::byte*>(out);
   const std::size_t bytes = panel_bytes(kernel, weights.taps, weights.channels, block);
   for (std::size_t first = 0; first < weights.n; first += kernel.nr, panel += bytes) {

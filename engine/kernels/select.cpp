@@ -3,6 +3,7 @@
 // CPU that the defaults do not know, are taken by rule.
 #include "kernels/costs.h"
 #include "kernels/kernels.h"
+#include "kernels/u4/u4.h"
 
 namespace fewbins {
 namespace {
@@ -45,6 +46,7 @@ const GemmKernel* newest_dot16(Isa cap) {
 }  // namespace
 
 const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced) {
+  if (family == Family::u4) check_u4_depth(problem.taps, problem.channels);
   const GemmKernel* by_rule = nullptr;
   const GemmKernel* by_cost = nullptr;
   double least = 0;

@@ -22,6 +22,8 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/dot32/scalar.cpp
     kernels/dot16/scalar.cpp
     kernels/dot32_i16/scalar.cpp
+    kernels/u4/u4.cpp
+    kernels/u4/scalar.cpp
     kernels/depthwise_f32/scalar.cpp
     kernels/depthwise_dot32/scalar.cpp
     kernels/depthwise_dot16/scalar.cpp
@@ -42,6 +44,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
        kernels/dot16/avx2.cpp
        kernels/dot16/avx512bw.cpp
        kernels/dot32_i16/ssse3.cpp
+       kernels/u4/ssse3.cpp
+       kernels/u4/avx2.cpp
        kernels/dot32_i16/avx2.cpp
        kernels/dot32_i16/avxvnni.cpp
        kernels/dot32_i16/avx512bw.cpp

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/thread_pool.h"
+#include "kernels/u4/u4.h"
 
 namespace fewbins {
 
@@ -24,11 +25,19 @@ Product::Product(const OpContext& context, const ProductShape& shape, const std:
                  const std::vector<int32_t>& bias, const AffineInfo& input)
     : shape_(shape), bias_(bias) {
   const size_t columns = index(shape.groups * shape.columns);
-  const WeightView all{weights.data(), columns, index(shape.taps), index(shape.channels)};
+  WeightView all{weights.data(), columns, index(shape.taps), index(shape.channels)};
   const ActivationLevels levels{input.lo, input.hi};
-  const GemmChoice choice = choose_gemm(Family::dot16, context.isa, all, levels, context.forced_kernel);
-  kernel_ = choice.kernel;
-  block_ = choice.block;
+  std::vector<int8_t> u4_weights;
+  if (const GemmKernel* u4 = forced_u4(context.isa, context.forced_kernel, all, levels)) {
+    kernel_ = u4;
+    u4_zero_ = u4_weight_zero(all).value();
+    for (const int8_t w : weights) u4_weights.push_back(static_cast<int8_t>(w + u4_zero_));
+    all.w = u4_weights.data();
+  } else {
+    const GemmChoice choice = choose_gemm(Family::dot16, context.isa, all, levels, context.forced_kernel);
+    kernel_ = choice.kernel;
+    block_ = choice.block;
+  }
   panel_bytes_ = panel_bytes(*kernel_, all.taps, all.channels, block_);
   plan_chunks();
   packed_ = AlignedBytes(memory_size(index(shape.groups * panels_), panel_bytes_));
@@ -39,8 +48,11 @@ Product::Product(const OpContext& context, const ProductShape& shape, const std:
   }
   std::vector<int32_t> sums(columns);
   column_sums(all, sums.data());
-  for (size_t n = 0; n < columns; ++n)
-    bias_[n] = folded_bias(kernel_->family, bias_[n], sums[n], input.lo, input.zero_point);
+  for (size_t n = 0; n < columns; ++n) {
+    bias_[n] = kernel_->family == Family::u4
+                   ? u4_folded_bias(bias_[n], sums[n], all.taps * all.channels, {input.zero_point, u4_zero_})
+                   : folded_bias(kernel_->family, bias_[n], sums[n], input.lo, input.zero_point);
+  }
   padding_ = AlignedBytes(index(shape.channels));
   std::memset(padding_.data(), input.zero_point - input.lo, index(shape.channels));
 }
@@ -72,7 +84,9 @@ void Product::plan_chunks() {
 
 size_t Product::scratch_bytes_per_slot() const {
   const size_t rows = index(chunk_rows_);
-  return round_up(rows * kernel_->nr * sizeof(int32_t), 64) + round_up(rows * index(shape_.taps) * sizeof(void*), 64);
+  const size_t pointers = round_up(rows * index(shape_.taps) * sizeof(void*), 64);
+  const size_t row_sums = kernel_->family == Family::u4 ? rows * sizeof(int32_t) : 0;
+  return round_up(rows * kernel_->nr * sizeof(int32_t), 64) + pointers + row_sums;
 }
 
 struct Product::Part {
@@ -146,6 +160,13 @@ void Product::run_part(const Call& call, const Part& part, std::byte* scratch) c
   point_rows(call, part, pointers);
   const size_t rows = index(part.end_row - part.first_row);
   const size_t mr = kernel_->mr;
+  const bool is_u4 = kernel_->family == Family::u4;
+  const size_t pointer_bytes = round_up(index(chunk_rows_) * index(shape_.taps) * sizeof(void*), 64);
+  auto* row_sums = reinterpret_cast<int32_t*>(scratch + acc_bytes + pointer_bytes);
+  for (size_t row = 0; is_u4 && row < rows; row += mr) {
+    u4_row_sums(pointers + row * index(shape_.taps), mr, std::min(mr, rows - row), index(shape_.taps),
+                index(shape_.channels), row_sums + row);
+  }
   for (int64_t panel = part.first_panel; panel < part.end_panel; ++panel) {
     GemmTask task{.rows = pointers,
                   .taps = index(shape_.taps),
@@ -158,6 +179,7 @@ void Product::run_part(const Call& call, const Part& part, std::byte* scratch) c
       task.tile = acc + row * kernel_->nr * sizeof(int32_t);
       task.m = std::min(mr, rows - row);
       kernel_->run(task);
+      if (is_u4) u4_subtract_rows(static_cast<int32_t*>(task.tile), kernel_->nr, task.m, row_sums + row, u4_zero_);
     }
     store(call, part, acc, panel);
   }

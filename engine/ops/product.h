@@ -73,6 +73,7 @@ class Product {
   ProductShape shape_;
   const GemmKernel* kernel_;
   size_t block_ = 0;
+  int32_t u4_zero_ = 0;  // zero point of the weights of a u4 kernel
   size_t element_bytes_ = 1;
   size_t depth_ = 0;
   size_t panel_bytes_ = 0;
