@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arithmetic contract in NumPy, exact to the last bit (docs/numerics.md, sections 1 to 5).
+"""The arithmetic contract in NumPy, exact to the last bit (docs/numerics.md, sections 1 to 6).
 
 Four topics: `affine` (arrays to levels and back), `scales` (ranges to scales, biases, the proofs against overflow),
 `multipliers` (the constants that a file stores) and `requantize` (from an accumulator to the next tensor); `tables` has
-the 256-entry tables and the bilinear weights. Levels `q` are signed int32 everywhere; `to_memory` makes uint8 of them.
+the 256-entry tables and the bilinear weights, `winograd` the exact Winograd forms. Levels `q` are signed int32
+everywhere; `to_memory` makes uint8 of them.
 """
 
 from fewbins.numerics.affine import (
@@ -48,9 +49,18 @@ from fewbins.numerics.tables import (
     bilinear_weights,
     build_table,
 )
+from fewbins.numerics.winograd import (
+    WINOGRAD_FORMS,
+    WinogradForm,
+    division_is_exact,
+    growth,
+    winograd_conv,
+)
 
 __all__ = [
+    "WINOGRAD_FORMS",
     "Affine",
+    "WinogradForm",
     "affine_from_range",
     "along",
     "asymmetric_scale",
@@ -60,11 +70,13 @@ __all__ = [
     "check_shift_spread",
     "clamp_float",
     "dequantize",
+    "division_is_exact",
     "fixed_multiplier",
     "fixed_residual_multipliers",
     "float_multiplier",
     "flush_subnormals",
     "from_memory",
+    "growth",
     "is_power_of_two",
     "mean_multiplier",
     "narrowed_levels",
@@ -82,4 +94,5 @@ __all__ = [
     "symmetric_scale",
     "to_memory",
     "weight_sums",
+    "winograd_conv",
 ]
