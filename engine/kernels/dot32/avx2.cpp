@@ -3,7 +3,7 @@
 // Weights are widened when they are packed; rows are widened here, a chunk at a time (widened.h). Per step (2 depths x
 // 16 columns x 1 row = 32 MACs): 1 broadcast load, 2 vpmaddwd, 2 vpaddd; bound by two vpmaddwd per cycle. Widening
 // costs a load, a vpmovzxbw and a store per row and 16 depths, and one such store a cycle is all that Zen 5 does: 12 %
-// beside 16 columns, 6 % beside 32, hence the panel of two halves.
+// beside 16 columns, 6 % beside 32, 3 % beside 64, hence the panels of several parts.
 #include "kernels/dot32/widened.h"
 #include "kernels/tile_avx2.h"
 
@@ -77,6 +77,7 @@ void run_tile(const GemmTask& task) {
 
 }  // namespace
 
+void dot32_6x64k4__avx2(const GemmTask& task) { run_tile<64>(task); }
 void dot32_6x32k4__avx2(const GemmTask& task) { run_tile<32>(task); }
 void dot32_6x16k4__avx2(const GemmTask& task) { run_tile<16>(task); }
 
