@@ -23,10 +23,8 @@ class Subject {
   virtual ~Subject() = default;
 
   virtual void call() = 0;
-  /// Runs before every call and is not timed; a subject that answers true to cools() is never called twice in a row
-  /// without it.
+  /// Empties the caches of weights, as other layers do at batch 1; not timed.
   virtual void cool() {}
-  [[nodiscard]] virtual bool cools() const { return false; }
 
   double macs = 0.0;      ///< multiply-adds of one call
   double bytes = 0.0;     ///< of memory that one call has to read: weights, or the buffer of a read
@@ -38,8 +36,8 @@ class Subject {
 };
 
 /// Milliseconds per call for about `seconds`, at least `least` values. Calls too short for the clock are timed in
-/// groups of about 20 microseconds.
-std::vector<double> time_calls(Subject& subject, double seconds, std::size_t least);
+/// groups of about 20 microseconds; cold ones each on its own, with cool() before it.
+std::vector<double> time_calls(Subject& subject, double seconds, std::size_t least, bool cold = false);
 
 /// How weights are drawn: Gaussian columns, each quantized by its own largest magnitude, as trained layers look; or
 /// every weight at an end, which makes the blocks of 16-bit sums as short as they get.
@@ -106,7 +104,7 @@ struct ConvSetup {
   bool is_float = false;
   Bins bins{{-128, 127}, 127};
   WeightShape weights = WeightShape::natural;
-  bool cold = false;  ///< caches are emptied of weights before every call, as other layers do at batch 1
+  std::size_t other_bytes = 0;  ///< weights of other layers, which the choice of a form looks at
 };
 /// The engine's operator Conv with requantization, batch 1, one thread.
 std::unique_ptr<Subject> make_conv(const ConvSetup& setup);

@@ -57,12 +57,15 @@ OneNode make_node(const ConvSetup& setup) {
   const Dims dims{setup.columns, per_group, setup.window, setup.window};
   const auto columns = static_cast<std::size_t>(setup.columns);
   const std::size_t depth = static_cast<std::size_t>(dims.count()) / columns;
+  const Dims in{1, setup.channels, setup.height, setup.width};
+  const Dims out{1, setup.columns, setup.height, setup.width};
   OneNode node("Conv", attributes(setup).c_str());
+  node.other_constants(setup.other_bytes);
   const std::vector<std::int8_t> weights = draw_weights(columns, depth, setup.bins.weight, setup.weights);
   if (setup.is_float) {
     std::vector<float> floats(weights.size());
     for (std::size_t i = 0; i < floats.size(); ++i) floats[i] = static_cast<float>(weights[i]) / 128.0F;
-    node.input(DType::f32).param<float>("weight", DType::f32, dims, floats);
+    node.input(DType::f32, {}, in).output(DType::f32, {}, out).param<float>("weight", DType::f32, dims, floats);
     node.param<float>("bias", DType::f32, {setup.columns}, std::vector<float>(columns, 0.5F));
     return node;
   }
@@ -70,8 +73,8 @@ OneNode make_node(const ConvSetup& setup) {
   const AffineInfo affine{0.5F, (levels.lo + levels.hi) / 2, levels.lo, levels.hi};
   // So that the outputs spread over the levels: what they are does not matter, that they differ might.
   const float spread = 4.0F / (static_cast<float>(setup.bins.weight) * std::sqrt(static_cast<float>(depth)));
-  node.input(DType::levels, affine)
-      .output(DType::levels, affine)
+  node.input(DType::levels, affine, in)
+      .output(DType::levels, affine, out)
       .param<std::int8_t>("weight", DType::i8, dims, weights)
       .param<std::int32_t>("bias", DType::i32, {setup.columns}, std::vector<std::int32_t>(columns, 7))
       .param<float>("multiplier", DType::f32, {setup.columns}, std::vector<float>(columns, spread));
@@ -80,14 +83,19 @@ OneNode make_node(const ConvSetup& setup) {
 
 class Conv final : public Subject {
  public:
-  explicit Conv(const ConvSetup& setup)
-      : cold_(setup.cold), pool_(1), node_(make_node(setup)), op_(node_.make(setup.cap, setup.kernel)) {
+  explicit Conv(const ConvSetup& setup) : pool_(1), node_(make_node(setup)), op_(node_.make(setup.cap, setup.kernel)) {
     in_ = node_.describe_inputs({Dims{1, setup.channels, setup.height, setup.width}});
     out_ = {node_.describe_output()};
     op_->infer(in_, out_);
     state_ = op_->prepare({in_, out_, 1});
     kernel = state_->kernel;
     form = state_->form;
+    // Blocks differ from column to column of a network, so 16-bit sums are held against sums that are never widened.
+    for (const GemmKernel& row : gemm_kernels()) {
+      if (!kernel.starts_with(row.name)) continue;
+      name_mix(row, *this);
+      if (row.family == Family::dot16) mix = "add16";
+    }
     macs = static_cast<double>(setup.height * setup.width * setup.columns * setup.window * setup.window) *
            static_cast<double>(setup.depthwise ? 1 : setup.channels);
     input_ = AlignedBytes(in_[0].bytes());
@@ -104,7 +112,6 @@ class Conv final : public Subject {
         input_.as<std::uint8_t>()[i] = static_cast<std::uint8_t>(u);
       }
     }
-    if (cold_) sweep_buffer();
   }
 
   void call() override {
@@ -115,14 +122,11 @@ class Conv final : public Subject {
 
   // The previous layer has just written the input; the rest is as the other layers left it.
   void cool() override {
-    if (!cold_) return;
     touch(sweep_buffer());
     touch(input_);
   }
-  [[nodiscard]] bool cools() const override { return cold_; }
 
  private:
-  bool cold_;
   ThreadPool pool_;
   OneNode node_;
   std::unique_ptr<Op> op_;

@@ -44,6 +44,7 @@ class Gemm final : public Subject {
     form = kernel_->family == Family::f32 ? "float32" : setup.requantize ? "requantized" : "int32";
     macs = static_cast<double>(setup.m) * static_cast<double>(setup.n) * static_cast<double>(setup.k);
     pack_all(weights);
+    if (kernel_->packer == Packer::steps) block = steps_per_block();
     bytes = static_cast<double>(packed_.size());
     fill_input();
     point_rows();
@@ -115,6 +116,24 @@ class Gemm final : public Subject {
         pack(*kernel_, {part.data(), n, 1, part_depth_}, setup_.bins.levels, 0, packed_.data() + p * part_bytes);
       }
     }
+  }
+
+  // Panels that carry the lengths of their blocks (kernels/dot16/README.md, `steps`): the mean length.
+  [[nodiscard]] std::size_t steps_per_block() const {
+    const std::size_t lanes = kernel_->ks / 2;
+    const std::size_t of_panel = (setup_.k + kernel_->ks - 1) / kernel_->ks;
+    std::size_t blocks = 0;
+    for (std::size_t at = 0; at < packed_.size(); at += panel_bytes_) {
+      const std::byte* block_start = packed_.data() + at;
+      for (std::size_t step = 0; step < of_panel; ++blocks) {
+        std::uint32_t steps = 0;
+        std::memcpy(&steps, block_start, sizeof steps);
+        step += steps;
+        block_start += 16 + kernel_->nr * lanes * sizeof(std::int16_t) + steps * kernel_->nr * kernel_->ks;
+      }
+    }
+    const std::size_t panels = packed_.size() / panel_bytes_;
+    return std::max<std::size_t>(1, (panels * of_panel + blocks / 2) / blocks);
   }
 
   [[nodiscard]] std::size_t element_bytes() const {

@@ -25,15 +25,22 @@ class OneNode {
     model_.tensors["y"] = {"y", {}, DType::f32, {}};
   }
 
-  OneNode& input(DType dtype, AffineInfo affine = {}) {
+  // `dims`: as the file declares them; rank 0 where nobody asks.
+  OneNode& input(DType dtype, AffineInfo affine = {}, const Dims& dims = {}) {
     const std::string name = "x" + std::to_string(node_.inputs.size());
     node_.inputs.push_back(name);
-    model_.tensors[name] = {name, {}, dtype, affine};
+    model_.tensors[name] = {name, declared(dims), dtype, affine};
     return *this;
   }
 
-  OneNode& output(DType dtype, AffineInfo affine = {}) {
-    model_.tensors["y"] = {"y", {}, dtype, affine};
+  OneNode& output(DType dtype, AffineInfo affine = {}, const Dims& dims = {}) {
+    model_.tensors["y"] = {"y", declared(dims), dtype, affine};
+    return *this;
+  }
+
+  // Constants of nodes that are not there: their size is known and nothing else.
+  OneNode& other_constants(size_t bytes) {
+    model_.constants["others"].bytes = bytes;
     return *this;
   }
 
@@ -72,6 +79,12 @@ class OneNode {
   }
 
  private:
+  static std::vector<DimSpec> declared(const Dims& dims) {
+    std::vector<DimSpec> shape;
+    for (const int64_t size : dims.span()) shape.push_back({size, {}});
+    return shape;
+  }
+
   Model model_;
   NodeDef node_;
   std::deque<AlignedBytes> owned_;

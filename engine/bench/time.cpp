@@ -18,19 +18,19 @@ constexpr std::size_t kPool = 1 << 16;
 
 }  // namespace
 
-std::vector<double> time_calls(Subject& subject, double seconds, std::size_t least) {
+std::vector<double> time_calls(Subject& subject, double seconds, std::size_t least, bool cold) {
   std::vector<double> times;
   std::size_t group = 1;
   const double end = seconds_now() + seconds;
   // The first call brings caches and clock up and is not counted.
-  if (!subject.cools()) {
+  if (!cold) {
     const double start = seconds_now();
     subject.call();
     const double once = std::max(seconds_now() - start, 1e-9);
     group = static_cast<std::size_t>(std::max(1.0, std::ceil(kGroupSeconds / once)));
   }
   while (times.size() < least || seconds_now() < end) {
-    subject.cool();
+    if (cold) subject.cool();
     const double start = seconds_now();
     for (std::size_t i = 0; i < group; ++i) subject.call();
     times.push_back((seconds_now() - start) / static_cast<double>(group) * 1e3);

@@ -68,7 +68,7 @@ std::unique_ptr<bench::Subject> gemm(Sizes shape, const std::string& family, std
 
 std::unique_ptr<bench::Subject> conv(std::tuple<int64_t, int64_t, int64_t> shape, bool depthwise,
                                      std::tuple<int, int, int> levels, bool is_float, const std::string& isa,
-                                     const std::string& kernel, const std::string& weights, bool cold) {
+                                     const std::string& kernel, const std::string& weights, size_t other_bytes) {
   bench::ConvSetup setup;
   setup.kernel = kernel;
   setup.cap = isa_of(isa);
@@ -80,7 +80,7 @@ std::unique_ptr<bench::Subject> conv(std::tuple<int64_t, int64_t, int64_t> shape
   setup.is_float = is_float;
   setup.bins = bins_of(levels);
   setup.weights = shape_of(weights);
-  setup.cold = cold;
+  setup.other_bytes = other_bytes;
   const nb::gil_scoped_release release;
   return bench::make_conv(setup);
 }
@@ -119,11 +119,12 @@ void define_bench(nb::module_& module) {
   nb::class_<Subject>(module, "Subject", "Something to time, made by a bench_ function; see fewbins.bench.")
       .def(
           "run",
-          [](Subject& subject, double seconds, size_t least) {
+          [](Subject& subject, double seconds, size_t least, bool cold) {
             const nb::gil_scoped_release release;
-            return bench::time_calls(subject, seconds, least);
+            return bench::time_calls(subject, seconds, least, cold);
           },
-          "seconds"_a, "least"_a = 3, "Milliseconds per call, for about this long and at least so many values.")
+          "seconds"_a, "least"_a = 3, "cold"_a = false,
+          "Milliseconds per call, for about this long and at least so many values; cold: caches emptied of weights.")
       .def_ro("macs", &Subject::macs)
       .def_ro("bytes", &Subject::bytes)
       .def_ro("kernel", &Subject::kernel)
@@ -134,7 +135,7 @@ void define_bench(nb::module_& module) {
   module.def("bench_gemm", &gemm, "shape"_a, "family"_a, "levels"_a, "isa"_a, "kernel"_a = "", "weights"_a = "natural",
              "block"_a = 0, "requantize"_a = false, "A product of shape (M, N, K) on levels (lo, hi, largest weight).");
   module.def("bench_conv", &conv, "shape"_a, "depthwise"_a, "levels"_a, "is_float"_a, "isa"_a, "kernel"_a = "",
-             "weights"_a = "natural", "cold"_a = false,
+             "weights"_a = "natural", "other_bytes"_a = 0,
              "A 3x3 layer of (height, width, channels) to as many channels.");
   module.def(
       "bench_peak",

@@ -8,6 +8,7 @@ from typing import Any, Optional
 import typer
 
 from fewbins.cli.bench_arm import arm_model
+from fewbins.cli.bench_conv import blocks, conv
 from fewbins.cli.bench_gemm import gemm
 from fewbins.cli.common import CheckFailed, positive, print_json, print_table, progress
 from fewbins.errors import ArgumentError
@@ -17,6 +18,8 @@ app = typer.Typer(help="Measure speed: fewbins beside its rivals, in one run.", 
 
 app.command("arm-model")(arm_model)
 app.command("gemm")(gemm)
+app.command("conv")(conv)
+app.command("blocks")(blocks)
 
 
 @app.callback()
