@@ -29,11 +29,13 @@ enum class Family : std::uint8_t {
 const char* family_name(Family family);
 
 /// exact: same bits as the reference on every CPU. reference: the plain code that the others are tested against.
-/// short_blocks: the better tile of its family and set where blocks are short.
+/// short_blocks: the better tile of its family and set where blocks are short. The others explain themselves.
 namespace kernel_flag {
 inline constexpr unsigned exact = 1;
 inline constexpr unsigned reference = 2;
 inline constexpr unsigned short_blocks = 4;
+inline constexpr unsigned few_rows = 8;  ///< for products of at most mr rows: weights stream from memory once
+inline constexpr unsigned centred = 16;  ///< multiplies u - 128, starts of columns make up for it
 }  // namespace kernel_flag
 
 /// How weights lie in memory; panels of nr columns, each starting on 64 bytes, the last one padded with zero columns.
@@ -52,6 +54,9 @@ enum class Packer : std::uint8_t {
   octets,          ///< dot32 on USMMLA: [panel][tap][ceil(channels / 8)][nr][8] int8
   lanes16_blocks,  ///< dot16 on NEON: depths in lanes, see dot16/README.md
   depth_pairs,     ///< dot16 on NEON, 24 x 8: [panel][block]{ [nr] int16 starts, [depths of the block / 2][nr][2] int8 }
+  streams,  ///< dot32, few rows: [panel]{ [nr] int32 starts, [4 streams][tap][octet][2][nr / 4][4] int8 }
+  nibbles,  ///< lut4: [panel]{ 16-entry table 4 times, [nr] int32 starts, [4 streams][tap][octet][nr / 4][4] bytes of
+            ///< two indices: depth k of an octet low, depth k + 4 high }
   taps_f32,   ///< depthwise: [tap][channels padded to lanes] float
   taps_i8,    ///< depthwise: [tap][channels padded to lanes] int8
   tap_pairs,  ///< depthwise on pmaddwd: see depthwise_dot32/README.md
@@ -84,9 +89,10 @@ struct GemmProblem {
   std::size_t m = 0;  ///< rows of the whole product; 0: many, unknown
 };
 
-/// The kernel for a problem: a pure function of its arguments and of the cost table. `family` is f32, dot32 or dot16; dot16 is a wish: where
-/// `block` is 0, or the cap has an 8-bit dot product that is faster, the row returned is one of dot32, so look at its
-/// `family`. `forced` names a row to take if it is in reach of `cap` and can do the problem; otherwise it is ignored.
+/// The kernel for a problem: a pure function of its arguments and of the cost table. dot16 is a wish: where `block` is
+/// 0, or the cap has an 8-bit dot product that is faster, the row returned is one of dot32, so look at its `family`.
+/// `forced` names a row to take if it is in reach of `cap` and can do the problem; otherwise it is ignored. Throws Error
+/// for a u4 problem deeper than u4 is (kernels/u4/u4.h).
 const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced = {});
 
 /// Signed weights, row n is one output column: w[(n * taps + t) * channels + c].
@@ -116,6 +122,11 @@ void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels 
 /// Packs float weights, w[(n * taps + t) * channels + c], for an f32 kernel.
 void pack_f32(const GemmKernel& kernel, const float* w, std::size_t n, std::size_t taps, std::size_t channels,
               void* out);
+
+/// Packs weights that are indices 0..15 into a table of 16 values -127..127, for a lut4 kernel:
+/// indices[(n * taps + t) * channels + c].
+void pack_lut4(const GemmKernel& kernel, const std::uint8_t* indices, const std::int8_t* table, std::size_t n,
+               std::size_t taps, std::size_t channels, void* out);
 
 /// Packs int16 weights, w[(n * taps + t) * channels + c], for a dot32_i16 kernel.
 void pack_i16(const GemmKernel& kernel, const std::int16_t* w, std::size_t n, std::size_t taps, std::size_t channels,

@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "kernels/pack_arm.h"
+#include "kernels/pack_few_rows.h"
 #include "kernels/pack_steps.h"
 #include "kernels/u4/u4.h"
 
@@ -170,11 +171,12 @@ void pack_column_pairs(const GemmKernel& kernel, const float* w, std::size_t col
 
 std::size_t depth_of(const GemmKernel& kernel, std::size_t channels) {
   if (kernel.family == Family::dot32_i16) return pairs_of(channels);
-  return kernel.family == Family::f32 ? channels : quads_of(channels);
+  return kernel.family == Family::f32 || is_few_rows_packer(kernel.packer) ? channels : quads_of(channels);
 }
 
 std::size_t panel_bytes(const GemmKernel& kernel, std::size_t taps, std::size_t channels, std::size_t block) {
   if (is_arm_packer(kernel.packer)) return round_up(arm_panel_bytes(kernel, taps, channels, block), kBorder);
+  if (is_few_rows_packer(kernel.packer)) return round_up(few_rows_panel_bytes(kernel, taps, channels), kBorder);
   const std::size_t quads = taps * quads_of(channels);
   switch (kernel.packer) {
     case Packer::columns:
@@ -209,6 +211,10 @@ void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels 
   for (std::size_t first = 0; first < weights.n; first += kernel.nr, panel += bytes) {
     if (is_arm_packer(kernel.packer)) {
       pack_arm(kernel, weights, first, levels.lo, block, panel);
+      continue;
+    }
+    if (kernel.packer == Packer::streams) {
+      pack_streams(kernel, weights, first, panel);
       continue;
     }
     const PaddedColumns columns(weights, first, kernel.nr);

@@ -16,7 +16,9 @@ namespace fewbins {
 
 namespace {
 
+using kernel_flag::centred;
 using kernel_flag::exact;
+using kernel_flag::few_rows;
 using kernel_flag::reference;
 using kernel_flag::short_blocks;
 

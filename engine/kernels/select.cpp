@@ -49,11 +49,17 @@ const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem
   if (family == Family::u4) check_u4_depth(problem.taps, problem.channels);
   const GemmKernel* by_rule = nullptr;
   const GemmKernel* by_cost = nullptr;
+  const GemmKernel* for_few_rows = nullptr;  // memory bounds these, and the table says nothing of it
   double least = 0;
   bool all_known = true;
   for (const GemmKernel& kernel : gemm_kernels()) {
     if (!isa_includes(cap, kernel.isa) || !can_do(kernel, family, problem.block)) continue;
     if (forced == kernel.name) return kernel;
+    if ((kernel.flags & kernel_flag::few_rows) != 0) {
+      const bool fits = problem.m >= 1 && problem.m <= kernel.mr;
+      if (fits && (for_few_rows == nullptr || kernel.isa > for_few_rows->isa)) for_few_rows = &kernel;
+      continue;
+    }
     if (by_rule == nullptr || is_better(kernel, *by_rule, problem)) by_rule = &kernel;
     const std::optional<double> cost = predict_gemm(kernel, problem);
     all_known = all_known && cost.has_value();
@@ -62,6 +68,7 @@ const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem
       least = *cost;
     }
   }
+  if (for_few_rows != nullptr && for_few_rows->isa >= by_rule->isa) return *for_few_rows;
   return all_known ? *by_cost : *by_rule;  // every family has a scalar row
 }
 

@@ -18,12 +18,14 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/pack_steps.cpp
     kernels/pack_arm.cpp
     kernels/pack_depthwise.cpp
+    kernels/pack_few_rows.cpp
     kernels/f32/scalar.cpp
     kernels/dot32/scalar.cpp
     kernels/dot16/scalar.cpp
     kernels/dot32_i16/scalar.cpp
     kernels/u4/u4.cpp
     kernels/u4/scalar.cpp
+    kernels/lut4/scalar.cpp
     kernels/depthwise_f32/scalar.cpp
     kernels/depthwise_dot32/scalar.cpp
     kernels/depthwise_dot16/scalar.cpp
@@ -59,6 +61,16 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
        kernels/depthwise_dot32/avxvnni.cpp
        kernels/depthwise_dot32/avx512bw.cpp
        kernels/depthwise_dot32/avx512vnni.cpp
+       kernels/dot32/few_rows/ssse3.cpp
+       kernels/dot32/few_rows/avx2.cpp
+       kernels/dot32/few_rows/avxvnni.cpp
+       kernels/dot32/few_rows/avx512bw.cpp
+       kernels/dot32/few_rows/avx512vnni.cpp
+       kernels/lut4/ssse3.cpp
+       kernels/lut4/avx2.cpp
+       kernels/lut4/avxvnni.cpp
+       kernels/lut4/avx512bw.cpp
+       kernels/lut4/avx512vnni.cpp
        kernels/depthwise_dot16/ssse3.cpp
        kernels/depthwise_dot16/avx2.cpp
        kernels/depthwise_dot16/avx512bw.cpp

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of few rows on x86, where the weights stream from memory once and bound everything: written once over vectors
+// and over the form of the weights, bytes or nibbles. lut4/README.md has the layout and the counts.
+//
+// A panel is four streams of nr / 4 columns each, read side by side: one alone does not keep enough of the CPU's
+// prefetchers busy. A step takes 8 depths, an octet; rows are copied a chunk at a time, so that what lies behind their
+// channels counts as zero.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/tasks.h"
+
+namespace fewbins {
+namespace {
+
+constexpr size_t kMr = 4;
+constexpr size_t kStreams = 4;
+constexpr size_t kChunk = 1024;  // depths
+constexpr size_t kAhead = 2048;  // bytes of a stream that are asked for ahead of their use
+
+/// Bytes of a row as they are: for products of u8 x s8 that add to 32 bits at once.
+struct PlainRow {
+  alignas(64) uint8_t u[kChunk];
+  /// Copies `count` depths, up to a whole octet with zeros. What it returns is missing in the sum of every column.
+  uint32_t fill(const uint8_t* from, size_t count) {
+    for (size_t k = 0; k < count; ++k) u[k] = from[k];
+    for (; count % 8 != 0; ++count) u[count] = 0;
+    return 0;
+  }
+};
+
+/// q = u - 128 as |q| and, where q < 0, all ones: |q| * (w ^ ones) = -|q| * (w + 1) is q * w but for |q|. Products of
+/// such a pair never leave 16 bits: 2 * 128 * -128 and 2 * 128 * 127 fit, whatever the weights.
+struct CentredRow {
+  alignas(64) uint8_t size[kChunk];
+  alignas(64) uint8_t flip[kChunk];
+  uint32_t fill(const uint8_t* from, size_t count) {
+    uint32_t missing = 0;
+    for (size_t k = 0; k < count; ++k) {
+      const uint8_t below = from[k] < 128 ? 255 : 0;
+      const auto above = static_cast<uint8_t>(from[k] - 128);
+      flip[k] = below;
+      size[k] = below != 0 ? static_cast<uint8_t>(128 - from[k]) : above;
+      missing += below & size[k];
+    }
+    for (; count % 8 != 0; ++count) size[count] = flip[count] = 0;
+    return missing;
+  }
+};
+
+/// Weights as bytes: the columns' depths 0-3 of an octet, then 4-7.
+template <class V>
+struct Whole {
+  using Vector = typename V::Vector;
+  static constexpr size_t kStep = 2 * sizeof(Vector);
+  explicit Whole(const void*) {}
+  void load(const char* at, Vector& low, Vector& high) const {
+    low = V::load(at);
+    high = V::load(at + sizeof(Vector));
+  }
+};
+
+/// Weights as indices into a table of 16 bytes: depths 0-3 in the low nibbles, 4-7 in the high ones.
+template <class V>
+struct Nibbles {
+  using Vector = typename V::Vector;
+  static constexpr size_t kStep = sizeof(Vector);
+  Vector table;
+  Vector mask = V::set8(15);
+  explicit Nibbles(const void* table_) : table(V::load(table_)) {}
+  void load(const char* at, Vector& low, Vector& high) const {
+    const Vector both = V::load(at);
+    low = V::look_up(table, V::both(both, mask));
+    high = V::look_up(table, V::both(V::shift_right4(both), mask));
+  }
+};
+
+/// The sums of kRows rows from `first` on.
+template <class V, class W, size_t kRows>
+void sum_rows(const GemmTask& task, const W& weights, const char* panel, size_t stream, size_t first) {
+  using Vector = typename V::Vector;
+  constexpr size_t kNr = kStreams * V::kColumns;
+  const char* start = panel;  // nr int32
+  const char* at = panel + kNr * sizeof(int32_t);
+  Vector sums[kRows][kStreams];
+  for (size_t i = 0; i < kRows; ++i) {
+    for (size_t s = 0; s < kStreams; ++s) sums[i][s] = V::load(start + s * sizeof(Vector));
+  }
+  typename V::Row rows[kRows];
+  uint32_t missing[kRows] = {};
+  for (size_t t = 0; t < task.taps; ++t) {
+    for (size_t k = 0; k < task.depth; k += kChunk) {
+      const size_t depths = task.depth - k < kChunk ? task.depth - k : kChunk;
+      for (size_t i = 0; i < kRows; ++i) {
+        missing[i] += rows[i].fill(static_cast<const uint8_t*>(task.rows[t * kMr + first + i]) + k, depths);
+      }
+      for (size_t d = 0; d < depths; d += 8, at += W::kStep) {
+#pragma GCC unroll 4
+        for (size_t s = 0; s < kStreams; ++s) {
+          Vector low;
+          Vector high;
+          __builtin_prefetch(at + s * stream + kAhead);
+          weights.load(at + s * stream, low, high);
+#pragma GCC unroll 4
+          for (size_t i = 0; i < kRows; ++i) {
+            sums[i][s] = V::dot(sums[i][s], rows[i], d, low);
+            sums[i][s] = V::dot(sums[i][s], rows[i], d + 4, high);
+          }
+        }
+      }
+    }
+  }
+  int32_t* tile = static_cast<int32_t*>(task.tile) + first * kNr;
+  for (size_t i = 0; i < kRows; ++i) {
+    const Vector rest = V::set32(static_cast<int32_t>(missing[i]));
+    for (size_t s = 0; s < kStreams; ++s) V::store(tile + i * kNr + s * V::kColumns, V::add32(sums[i][s], rest));
+  }
+}
+
+/// All rows of a tile. More rows than registers hold sums for go in passes: the panel is in cache by then.
+template <class V, template <class> class W>
+void run_few_rows(const GemmTask& task) {
+  constexpr size_t kTable = W<V>::kStep == sizeof(typename V::Vector) ? 64 : 0;
+  const char* panel = static_cast<const char*>(task.panel);
+  const W<V> weights(panel);
+  const size_t stream = task.taps * ((task.depth + 7) / 8) * W<V>::kStep;
+  const size_t m = task.m != 0 ? task.m : kMr;
+  for (size_t first = 0; first < m;) {
+    const size_t left = m - first;
+    if (left >= 4 && V::kMostRows >= 4) {
+      sum_rows<V, W<V>, V::kMostRows>(task, weights, panel + kTable, stream, first);
+      first += 4;
+    } else if (left >= 2) {
+      sum_rows<V, W<V>, 2>(task, weights, panel + kTable, stream, first);
+      first += 2;
+    } else {
+      sum_rows<V, W<V>, 1>(task, weights, panel + kTable, stream, first);
+      first += 1;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fewbins
