@@ -4,13 +4,12 @@
 // to 16 bits, 2 floats.
 //
 // SSE has no load that puts 4 bytes into every lane; a load and a shuffle make a tile of 6 x 8 reach 78 GMAC/s on Zen 5
-// where the multiplier could do 115. movddup loads 8 bytes into both halves without a shuffle: 101. So an accumulator
+// where the multiplier could do 115. movddup loads 8 bytes into both halves without a shuffle: 109. So an accumulator
 // holds two columns of two (32 bits) or four (16 bits) lanes, which are joined at the end of the tile.
 // Multiplications overwrite an operand: the row's copy, made by a movdqa that CPUs rename away.
 //
-// Registers: row i has the accumulators xmm(4i)..xmm(4i+3), two columns each; xmm12 and xmm13 four columns of the
-// panel, xmm14 and xmm15 the row's 8 bytes twice and the products; r8..r10 one pointer per row. The rows' index runs
-// from
+// Registers: row i has the accumulators xmm(4i)..xmm(4i+3), two columns each; xmm12 and xmm13 the first four columns of
+// the panel, xmm14 the row's 8 bytes twice, xmm15 a product; r8..r10 one pointer per row. The rows' index runs from
 // -(bytes) up to 0.
 #pragma once
 
@@ -26,47 +25,49 @@
 #define FB_ROWS_2(X) FB_ROWS_1(X) X("4", "5", "6", "7", "r9", "8")
 #define FB_ROWS_3(X) FB_ROWS_2(X) X("8", "9", "10", "11", "r10", "16")
 
-// One row against four columns, with the row's bytes in xmm14: 32 products of bytes, 16 of int16, 8 of float.
-#define FB_PRODUCTS(copy, multiply, add, acc0, acc1) \
-  copy " %%xmm14,%%xmm15\n"                          \
-  multiply " %%xmm12,%%xmm14\n"                      \
-  add " %%xmm14,%%xmm" acc0 "\n"                     \
-  multiply " %%xmm13,%%xmm15\n"                      \
-  add " %%xmm15,%%xmm" acc1 "\n"
-#define FB_DOT16(acc0, acc1) FB_PRODUCTS("movdqa", "pmaddubsw", "paddw", acc0, acc1)
-#define FB_DOT32(acc0, acc1) FB_PRODUCTS("movdqa", "pmaddwd", "paddd", acc0, acc1)
-#define FB_F32(acc0, acc1) FB_PRODUCTS("movaps", "mulps", "addps", acc0, acc1)
+// One row against eight columns, with the row's bytes in xmm14: 64 products of bytes, 32 of int16, 16 of float. Zen 5
+// takes six instructions with vector registers per cycle into its vector units, loads and copies among them, so what
+// counts is their number: half of the panel is multiplied from memory.
+#define FB_PRODUCTS(copy, multiply, add, acc0, acc1, acc2, acc3) \
+  copy " %%xmm14,%%xmm15\n"                                      \
+  multiply " %%xmm12,%%xmm15\n"                                  \
+  add " %%xmm15,%%xmm" acc0 "\n"                                 \
+  copy " %%xmm14,%%xmm15\n"                                      \
+  multiply " %%xmm13,%%xmm15\n"                                  \
+  add " %%xmm15,%%xmm" acc1 "\n"                                 \
+  copy " %%xmm14,%%xmm15\n"                                      \
+  multiply " 32(%[panel]),%%xmm15\n"                             \
+  add " %%xmm15,%%xmm" acc2 "\n"                                 \
+  multiply " 48(%[panel]),%%xmm14\n"                             \
+  add " %%xmm14,%%xmm" acc3 "\n"
 
 #define FB_ROW8(row) "movddup (%%" row ",%[index]),%%xmm14\n"
 #define FB_ROW4(row) "movd (%%" row "),%%xmm14\nmovddup %%xmm14,%%xmm14\n"  // 4 bytes and 4 zeros, twice
-#define FB_FOUR_COLUMNS(at) "movdqa " at "(%[panel]),%%xmm12\nmovdqa " at "+16(%[panel]),%%xmm13\n"
 
-// A row's part of a step, for the first and the last four columns; and of the step that ends rows with 4 bytes.
-#define FB_LOW_DOT16(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_DOT16(acc0, acc1)
-#define FB_HIGH_DOT16(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_DOT16(acc2, acc3)
-#define FB_LAST_LOW_DOT16(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_DOT16(acc0, acc1)
-#define FB_LAST_HIGH_DOT16(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_DOT16(acc2, acc3)
-#define FB_LOW_DOT32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_DOT32(acc0, acc1)
-#define FB_HIGH_DOT32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_DOT32(acc2, acc3)
-#define FB_LOW_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_F32(acc0, acc1)
-#define FB_HIGH_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW8(row) FB_F32(acc2, acc3)
-#define FB_LAST_LOW_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_F32(acc0, acc1)
-#define FB_LAST_LOW_DOT32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_DOT32(acc0, acc1)
-#define FB_LAST_HIGH_DOT32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_DOT32(acc2, acc3)
-#define FB_LAST_HIGH_F32(acc0, acc1, acc2, acc3, row, offset) FB_ROW4(row) FB_F32(acc2, acc3)
+// A row's part of a step; and of the step that ends rows with 4 bytes.
+#define FB_DOT16(acc0, acc1, acc2, acc3, row, offset) \
+  FB_ROW8(row) FB_PRODUCTS("movdqa", "pmaddubsw", "paddw", acc0, acc1, acc2, acc3)
+#define FB_LAST_DOT16(acc0, acc1, acc2, acc3, row, offset) \
+  FB_ROW4(row) FB_PRODUCTS("movdqa", "pmaddubsw", "paddw", acc0, acc1, acc2, acc3)
+#define FB_DOT32(acc0, acc1, acc2, acc3, row, offset) \
+  FB_ROW8(row) FB_PRODUCTS("movdqa", "pmaddwd", "paddd", acc0, acc1, acc2, acc3)
+#define FB_LAST_DOT32(acc0, acc1, acc2, acc3, row, offset) \
+  FB_ROW4(row) FB_PRODUCTS("movdqa", "pmaddwd", "paddd", acc0, acc1, acc2, acc3)
+#define FB_F32(acc0, acc1, acc2, acc3, row, offset) \
+  FB_ROW8(row) FB_PRODUCTS("movaps", "mulps", "addps", acc0, acc1, acc2, acc3)
+#define FB_LAST_F32(acc0, acc1, acc2, acc3, row, offset) \
+  FB_ROW4(row) FB_PRODUCTS("movaps", "mulps", "addps", acc0, acc1, acc2, acc3)
 
 // A step of all rows; `step` is what the panel holds per step, 64 bytes where a panel has 8 columns.
-#define FB_STEP(ROWS, LOW, HIGH) \
-  FB_FOUR_COLUMNS("0")           \
-  ROWS(LOW)                      \
-  FB_FOUR_COLUMNS("32")          \
-  ROWS(HIGH)                     \
+#define FB_STEP(ROWS, ROW)                                           \
+  "movdqa (%[panel]),%%xmm12\nmovdqa 16(%[panel]),%%xmm13\n"         \
+  ROWS(ROW)                                                          \
   "add %[step],%[panel]\n"
 // Steps until the index is 0.
-#define FB_STEPS(label, ROWS, LOW, HIGH) \
-  ".p2align 4\n" label ":\n"             \
-  FB_STEP(ROWS, LOW, HIGH)               \
-  "add $8,%[index]\n"                    \
+#define FB_STEPS(label, ROWS, ROW) \
+  ".p2align 4\n" label ":\n"       \
+  FB_STEP(ROWS, ROW)               \
+  "add $8,%[index]\n"              \
   "jnz " label "b\n"
 
 #define FB_ADVANCE(acc0, acc1, acc2, acc3, row, offset) "add %[index],%%" row "\n"
@@ -98,11 +99,11 @@
         "mov %[even],%[index]\n" FB_ROWS_##count(FB_ADVANCE)                                                       \
         "neg %[index]\n"                                                                                           \
         "jz 3f\n"                                                                                                  \
-        FB_STEPS("2", FB_ROWS_##count, FB_LOW_##FAMILY, FB_HIGH_##FAMILY)                                          \
+        FB_STEPS("2", FB_ROWS_##count, FB_##FAMILY)                                                                \
         "3:\n"                                                                                                     \
         "cmpq $0,%[odd]\n"                                                                                         \
         "je 4f\n"                                                                                                  \
-        FB_STEP(FB_ROWS_##count, FB_LAST_LOW_##FAMILY, FB_LAST_HIGH_##FAMILY)                                      \
+        FB_STEP(FB_ROWS_##count, FB_LAST_##FAMILY)                                                            \
         "4:\n"                                                                                                     \
         "add %[stride],%[rows]\n"                                                                                  \
         "dec %[taps]\n"                                                                                            \

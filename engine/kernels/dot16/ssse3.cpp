@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 16-bit sums on SSSE3, in two forms whose panels both carry the lengths of their blocks (README.md, `steps`).
 //
-// 3 x 8, 8 depths a step: per row 2 movddup loads, 2 copies, 4 pmaddubsw, 4 paddw for 64 MACs; at the end of a block 4
+// 3 x 8, 8 depths a step: per row 1 movddup load, 3 copies, 4 pmaddubsw, 4 paddw for 64 MACs; at the end of a block 4
 // pmaddwd, 4 paddd and 4 stores. Four lanes share a column, so blocks are twice as long as with two lanes. Bound by two
 // pmaddubsw per cycle.
 //
@@ -52,13 +52,13 @@ namespace {
         "shl $3,%[index]\n"                                                                                           \
         "jz 4f\n" FB_ROWS_##count(FB_ADVANCE)                                                                            \
         "neg %[index]\n"                                                                                              \
-        FB_STEPS("3", FB_ROWS_##count, FB_LOW_DOT16, FB_HIGH_DOT16)                                                   \
+        FB_STEPS("3", FB_ROWS_##count, FB_DOT16)                                                   \
         "test %[block],%[block]\n"                                                                                    \
         "jz 6f\n"                                                                                                     \
         "4:\n"                                                                                                        \
         "cmpq $0,%[half]\n"                                                                                           \
         "je 5f\n"                                                                                                     \
-        FB_STEP(FB_ROWS_##count, FB_LAST_LOW_DOT16, FB_LAST_HIGH_DOT16)                                               \
+        FB_STEP(FB_ROWS_##count, FB_LAST_DOT16)                                               \
         "movq $0,%[half]\n"                                                                                           \
         "dec %[block]\n"                                                                                              \
         "jz 6f\n"                                                                                                     \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exact 8-bit sums on SSSE3: rows are widened to 16 bits, a chunk at a time, into a buffer that stays in L1; weights
-// when they are packed. Per step (4 depths x 8 columns x 1 row = 32 MACs): 2 movddup loads, 2 copies, 4 pmaddwd, 4
+// when they are packed. Per step (4 depths x 8 columns x 1 row = 32 MACs): 1 movddup load, 3 copies, 4 pmaddwd, 4
 // paddd; widening a row costs one load, one copy, two punpck and two stores per 16 depths. Bound by two pmaddwd per
 // cycle. A column's two lanes are joined by phaddd at the end.
 #include <tmmintrin.h>
@@ -21,7 +21,7 @@ constexpr size_t kRowBytes = kChunkQuads * 8 + 64;  // rows start on different s
     size_t index = 0 - bytes;                                                                                        \
     __asm__ volatile(                                                                                                \
         FB_ROWS_##count(FB_LOAD) FB_ROWS_##count(WIDE_ROW)                                                           \
-        FB_STEPS("2", FB_ROWS_##count, FB_LOW_DOT32, FB_HIGH_DOT32) FB_ROWS_##count(FB_STORE)                        \
+        FB_STEPS("2", FB_ROWS_##count, FB_DOT32) FB_ROWS_##count(FB_STORE)                        \
         : [panel] "+r"(panel), [index] "+r"(index)                                                                   \
         : [wide] "r"(wide), [sums] "r"(sums), [step] "r"(step), [row_bytes] "i"(kRowBytes / 8)                         \
         : FB_CLOBBERS);                                                                                              \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// int16 x int16 on SSSE3. Per step (4 depths x 8 columns x 1 row = 32 MACs): 2 movddup loads, 2 copies, 4 pmaddwd, 4
+// int16 x int16 on SSSE3. Per step (4 depths x 8 columns x 1 row = 32 MACs): 1 movddup load, 3 copies, 4 pmaddwd, 4
 // paddd, which wrap modulo 2^32. Bound by two pmaddwd per cycle. phaddd joins a column's two lanes at the end.
 #include "kernels/tile_ssse3.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// float32 on SSE. Per step (2 depths x 8 columns x 1 row = 16 MACs): 2 movddup loads, 2 copies, 4 mulps, 4 addps; bound
+// float32 on SSE. Per step (2 depths x 8 columns x 1 row = 16 MACs): 1 movddup load, 3 copies, 4 mulps, 4 addps; bound
 // by two mulps and two addps per cycle. Each of a column's two lanes sums every other depth; haddps joins them. No
 // product is fused with its addition.
 #include <pmmintrin.h>
