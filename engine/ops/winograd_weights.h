@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weights of a 3x3 convolution in an exact Winograd form: U packed for one matrix product per position, and the proof
-// that the form is exact for these weights and input levels.
+// The weights of a 3x3 convolution in an exact Winograd form: U packed for one matrix product per position, and the
+// proof that the form is exact for these weights and input levels.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace fewbins {
 struct WinogradPosition {
   const GemmKernel* kernel = nullptr;
   size_t block = 0;
-  size_t panel_offset = 0;  // inside a panel
+  size_t panel_offset = 0;   // inside a panel
   uint8_t input_offset = 0;  // byte forms: V = B^T u B + this
 };
 

@@ -3,6 +3,7 @@
 // bounds and one past them, and every form as an operator against the direct sum.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,9 +52,7 @@ BOOST_AUTO_TEST_CASE(the_matrices_compute_a_convolution) {
   testing::Random random;
   for (const WinogradMatrices& form : kWinograd) {
     for (int round = 0; round < 50; ++round) {
-      std::vector<int64_t> d(3 * form.points * (form.two_d ? form.points : 1));
-      const size_t rows = form.two_d ? form.points : 3;
-      d.resize(rows * form.points);
+      std::vector<int64_t> d((form.two_d ? form.points : 3) * form.points);
       std::int8_t g[9];
       for (auto& x : d) x = random.integer(-128, 127);
       for (auto& x : g) x = static_cast<std::int8_t>(random.integer(-127, 127));
@@ -127,9 +126,10 @@ BOOST_AUTO_TEST_CASE(input_transforms_equal_the_matrices_at_the_ends_of_the_leve
       for (size_t i = 0; i < form.input_rows() * columns; ++i) pixels.push_back(u + i * stride);
       std::vector<std::uint8_t> offsets;
       for (size_t p = 0; p < form.positions(); ++p)
-        offsets.push_back(static_cast<std::uint8_t>(levels.lo * input_factor_sum(form, p) -
-                                                    input_range(form, p, levels).lo));
-      for (size_t i = 0; i < image.size(); ++i) u[i] = static_cast<std::uint8_t>(random.integer(0, levels.hi - levels.lo));
+        offsets.push_back(
+            static_cast<std::uint8_t>(levels.lo * input_factor_sum(form, p) - input_range(form, p, levels).lo));
+      for (size_t i = 0; i < image.size(); ++i)
+        u[i] = static_cast<std::uint8_t>(random.integer(0, levels.hi - levels.lo));
       // Tile t is at the extremes of position t, then t + tiles, ... over the channels. Tiles overlap, so only every
       // second one.
       for (size_t tile = 0; tile < kTiles; tile += 2) {
@@ -144,8 +144,8 @@ BOOST_AUTO_TEST_CASE(input_transforms_equal_the_matrices_at_the_ends_of_the_leve
       const size_t tile_bytes = (channels * item + 63) / 64 * 64;
       const size_t position_bytes = tile_bytes * kTiles + 64;
       AlignedBytes v(form.positions() * position_bytes);
-      kernel.input({pixels.data(), columns, kTiles, channels, levels.lo, offsets.data(), v.data(), tile_bytes,
-                    position_bytes});
+      kernel.input(
+          {pixels.data(), columns, kTiles, channels, levels.lo, offsets.data(), v.data(), tile_bytes, position_bytes});
       size_t wrong = 0;
       for (size_t p = 0; p < form.positions(); ++p) {
         for (size_t tile = 0; tile < kTiles; ++tile) {
@@ -322,6 +322,68 @@ BOOST_AUTO_TEST_CASE(every_form_equals_the_direct_sum) {
     }
   }
   BOOST_TEST(ran.size() == kWinogradForms);
+}
+
+BOOST_AUTO_TEST_CASE(every_form_gives_the_levels_of_the_direct_form_under_every_rule) {
+  testing::Random random;
+  const Layer layer{37, 40, 13, 10, 1, 2, -11, 11, 11};  // levels that fit every form
+  const Operands o = make_operands(layer, random, false);
+  const AffineInfo affine{0.5F, 3, layer.lo, layer.hi};
+  const AffineInfo out_affine{0.25F, -7, -128, 127};
+  const auto channels = static_cast<size_t>(layer.columns);
+  std::vector<uint8_t> residual(static_cast<size_t>(layer.images * layer.height * layer.width) * channels);
+  for (auto& u : residual) u = static_cast<uint8_t>(random.integer(0, 255));
+  // From lo to hi over the channels.
+  const auto constants = [&]<class T>(T lo, T hi) {
+    std::vector<T> values;
+    for (size_t c = 0; c < channels; ++c)
+      values.push_back(static_cast<T>(lo + static_cast<double>(c) / static_cast<double>(channels) * (hi - lo)));
+    return values;
+  };
+  for (const char* const kind : {"float", "fixed", "shift"}) {
+    for (const bool adds : {false, true}) {
+      const std::string attrs =
+          std::string(R"({"kernel":[3,3],"strides":[1,1],"pads":[0,0,0,0],"dilations":[1,1],"groups":1,)") +
+          R"("auto_pad":"same_lower","clamp":null,"requantize":{"kind":")" + kind +
+          R"(","lo":-100,"hi":90,"negate_residual":false}})";
+      OneOp op("Conv", attrs.c_str());
+      op.input(DType::levels, affine);
+      if (adds) op.input(DType::levels, {0.125F, 9, -128, 127});
+      op.output(DType::levels, out_affine)
+          .param<int8_t>("weight", DType::i8, {layer.columns, layer.channels, 3, 3}, o.w)
+          .param<int32_t>("bias", DType::i32, {layer.columns}, o.bias);
+      const Dims each{layer.columns};
+      if (*kind == 's') {
+        op.param<int32_t>("shift", DType::i32, each, constants(4, 7));
+        if (adds) op.param<int32_t>("residual_shift", DType::i32, {1}, {1});
+      } else if (std::string(kind) == "fixed") {
+        op.param<int32_t>("multiplier", DType::i32, each, constants(1 << 30, 2000000000));
+        op.param<int32_t>("exponent", DType::i32, each, constants(34, 36));
+        if (adds) op.param<int32_t>("residual_multiplier", DType::i32, each, constants(1 << 28, 1 << 30));
+      } else {
+        op.param<float>("multiplier", DType::f32, each, constants(0.03F, 0.1F));
+        if (adds) op.param<float>("residual_multiplier", DType::f32, {1}, {0.4F});
+      }
+      std::vector<Dims> dims{{layer.images, layer.channels, layer.height, layer.width}};
+      std::vector<const void*> operands{o.x.data()};
+      if (adds) {
+        dims.push_back({layer.images, layer.columns, layer.height, layer.width});
+        operands.push_back(residual.data());
+      }
+      const auto want = op.run<uint8_t>(dims, operands, Isa::scalar, 1, nullptr, "dot32_1x8k4__scalar");
+      BOOST_TEST(std::ranges::max(want) - std::ranges::min(want) > 100);
+      for (const WinogradKernel& kernel : winograd_kernels()) {
+        if (!runs_here(kernel.isa)) continue;
+        for (const int threads : {1, 3}) {
+          std::string form;
+          const auto got = op.run<uint8_t>(dims, operands, detect_isa(), threads, &form, kernel.name);
+          BOOST_TEST(form.starts_with("winograd"), kernel.name);
+          BOOST_TEST((got == want),
+                     kernel.name << ", " << kind << (adds ? " with a residual, " : ", ") << threads << " threads");
+        }
+      }
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -15,7 +15,8 @@
 namespace fewbins {
 
 /// Y = A^T [ (G g G^T) . (B^T d B) ] A / (odd * 2^shift), all integers: G's fractions are scaled away row by row, and A
-/// brings the factors to one denominator. Row forms transform along a line only, and sum over the kernel's rows as taps.
+/// brings the factors to one denominator. Row forms transform along a line only, and sum over the kernel's rows as
+/// taps.
 struct WinogradMatrices {
   const char* name;     ///< of the form: "f2x2_i8"
   std::size_t tile;     ///< outputs along an axis
@@ -38,8 +39,8 @@ struct WinogradMatrices {
 };
 
 /// In int16, where there is room, factors of A that cost instructions are moved to G: rows 0 and 3 of F(2) carry 2,
-/// rows 0, 1, 2, 5 of F(4) carry 6, 4, 4, 12. U then grows x9 and x144. In bytes G is as small as it gets. In F(4) row 1
-/// of B^T and of G is negated: of 26 bins it gives -128..122 instead of -122..128.
+/// rows 0, 1, 2, 5 of F(4) carry 6, 4, 4, 12. U then grows x9 and x144. In bytes G is as small as it gets. In F(4) row
+/// 1 of B^T and of G is negated: of 26 bins it gives -128..122 instead of -122..128.
 inline constexpr WinogradMatrices kWinograd[] = {
     {"f2x2_i8",
      2,

@@ -145,9 +145,7 @@ struct ToBytes {
 struct ToWords {
   using Vector = Words;
   static constexpr size_t kStep = kBytes / 2;
-  static FB_INLINE Vector bytes(const uint8_t* from) {
-    return __builtin_convertvector(load<HalfBytes>(from), Words);
-  }
+  static FB_INLINE Vector bytes(const uint8_t* from) { return __builtin_convertvector(load<HalfBytes>(from), Words); }
   /// What q = u + lo adds to row 1 of the first pass.
   static FB_INLINE Vector level_offset(const WinogradInputTask& task, int sum) {
     return Words{} + static_cast<uint16_t>(task.lo * sum);
