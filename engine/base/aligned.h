@@ -22,6 +22,11 @@ inline std::size_t memory_size(std::uint64_t count, std::uint64_t bytes) {
   return static_cast<std::size_t>(count * bytes);
 }
 
+/// Memory on a border of at least kAlignment, not cleared; large pieces ask for large pages, since packed weights are
+/// read from end to end and would miss the address cache at every 4 KiB. Throws std::bad_alloc.
+std::byte* allocate_aligned(std::size_t size);
+void free_aligned(std::byte* data, std::size_t size) noexcept;
+
 /// Owns `size` bytes on a 64-byte border, all zero at first, with kReadPadding readable zero bytes behind them.
 /// Throws std::bad_alloc when there is no such memory.
 class AlignedBytes {
@@ -29,7 +34,7 @@ class AlignedBytes {
   AlignedBytes() = default;
   explicit AlignedBytes(std::size_t size) : size_(size) {
     if (size > std::numeric_limits<std::size_t>::max() - kReadPadding) throw std::bad_alloc();
-    data_ = static_cast<std::byte*>(::operator new(size + kReadPadding, std::align_val_t{kAlignment}));
+    data_ = allocate_aligned(size + kReadPadding);
     std::memset(data_, 0, size + kReadPadding);
   }
   AlignedBytes(AlignedBytes&& other) noexcept
@@ -42,7 +47,7 @@ class AlignedBytes {
   AlignedBytes(const AlignedBytes&) = delete;
   AlignedBytes& operator=(const AlignedBytes&) = delete;
   ~AlignedBytes() {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t{kAlignment});
+    if (data_ != nullptr) free_aligned(data_, size_ + kReadPadding);
   }
 
   [[nodiscard]] std::byte* data() { return data_; }
