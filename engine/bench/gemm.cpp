@@ -13,6 +13,7 @@ namespace fewbins::bench {
 namespace {
 
 constexpr std::size_t kChunkBytes = 8192;  // of sums, as in ops/product.cpp
+constexpr std::int32_t kLutMagnitude = 7;  // of an index, seen from the middle of the table
 constexpr std::size_t kU4Depth = 288;      // the most products of one 16-bit sum of 4-bit levels, in whole quads
 
 const GemmKernel& named_kernel(const std::string& name) {
@@ -35,10 +36,15 @@ class Gemm final : public Subject {
  public:
   explicit Gemm(const GemmSetup& setup) : setup_(setup) {
     std::vector<std::int8_t> weights;
-    if (setup.family != Family::f32) weights = draw_weights(setup.n, setup.k, setup.bins.weight, setup.weights);
+    if (setup.family != Family::f32) {
+      const std::int32_t magnitude = setup.family == Family::lut4 ? kLutMagnitude : setup.bins.weight;
+      weights = draw_weights(setup.n, setup.k, magnitude, setup.weights);
+    }
     if (setup.family == Family::u4)
       for (std::int8_t& w : weights) w = static_cast<std::int8_t>((w + 15) / 2);  // 0..15
     choose(weights);
+    if ((kernel_->family == Family::lut4) != (setup.family == Family::lut4))
+      fail(ErrorCode::invalid_argument, kernel_->name, " does not belong to family ", family_name(setup.family));
     name_mix(*kernel_, *this);
     kernel = kernel_->name;
     form = kernel_->family == Family::f32 ? "float32" : setup.requantize ? "requantized" : "int32";
@@ -77,8 +83,16 @@ class Gemm final : public Subject {
     if (parts_ == 1) part_depth_ = setup_.k;
     if (family == Family::dot16) {
       const WeightView view{weights.data(), setup_.n, 1, setup_.k};
-      block = setup_.block != 0 ? setup_.block : block_for(view, setup_.bins.levels);
-      if (block == 0 || (setup_.block != 0 && !block_is_exact(view, setup_.bins.levels, block)))
+      // The proof of a row that was named is its own; else the row that is chosen gets its own below.
+      const auto proven = [&] {
+        return by_name ? block_for(*kernel_, view, setup_.bins.levels) : block_for(view, setup_.bins.levels);
+      };
+      const auto is_exact = [&] {
+        return by_name ? block_is_exact(*kernel_, view, setup_.bins.levels, block)
+                       : block_is_exact(view, setup_.bins.levels, block);
+      };
+      block = setup_.block != 0 ? setup_.block : proven();
+      if (block == 0 || (setup_.block != 0 && !is_exact()))
         fail(ErrorCode::unsupported, "16-bit sums of these levels may overflow in blocks of ",
              std::max<std::size_t>(1, block), " quads");
     }
@@ -86,7 +100,10 @@ class Gemm final : public Subject {
       fail(ErrorCode::unsupported, "there is no kernel of family ", family_name(family), " for ", isa_name(setup_.cap));
     if (!by_name) kernel_ = &select_gemm(family, setup_.cap, {setup_.n, 1, part_depth_, block, setup_.m});
     if (kernel_->family != Family::dot16) block = 0;
-    if (setup_.requantize && (kernel_->family == Family::f32 || kernel_->family == Family::u4))
+    if (block != 0 && setup_.block == 0)
+      block = block_for(*kernel_, {weights.data(), setup_.n, 1, setup_.k}, setup_.bins.levels);
+    if (setup_.requantize &&
+        (kernel_->family == Family::f32 || kernel_->family == Family::u4 || kernel_->family == Family::lut4))
       fail(ErrorCode::unsupported, kernel_->name, " has no requantized output here");
   }
 
@@ -103,6 +120,12 @@ class Gemm final : public Subject {
     } else if (kernel_->family == Family::dot32_i16) {
       const std::vector<std::int16_t> wide(weights.begin(), weights.end());
       pack_i16(*kernel_, wide.data(), n, 1, setup_.k, packed_.data());
+    } else if (kernel_->family == Family::lut4) {
+      std::vector<std::uint8_t> indices(weights.size());
+      std::int8_t table[16];
+      for (std::int32_t i = 0; i < 16; ++i) table[i] = static_cast<std::int8_t>((i - 8) * 127 / 8);
+      for (std::size_t i = 0; i < weights.size(); ++i) indices[i] = static_cast<std::uint8_t>(weights[i] + 8);
+      pack_lut4(*kernel_, indices.data(), table, n, 1, setup_.k, packed_.data());
     } else if (parts_ == 1) {
       pack(*kernel_, {weights.data(), n, 1, setup_.k}, setup_.bins.levels, block, packed_.data());
     } else {

@@ -132,9 +132,10 @@ std::optional<WinogradWeights> WinogradWeights::make(WinogradForm form, Isa isa,
     const ByteRange range = byte_range(matrices, p, levels);
     const std::vector<int8_t> bytes = narrow(u);
     const WeightView view{bytes.data(), kernels.columns, taps, kernels.channels};
-    blocks[p] = block_for(view, range.levels);
-    position.kernel = &select_gemm(Family::dot16, isa, {view.n, view.taps, view.channels, blocks[p]});
-    position.block = position.kernel->family == Family::dot16 ? blocks[p] : 0;
+    const GemmChoice choice = choose_gemm(Family::dot16, isa, view, range.levels);
+    position.kernel = choice.kernel;
+    position.block = choice.block;
+    blocks[p] = choice.block > 0 ? choice.block : block_for(view, range.levels);
     position.input_offset = static_cast<uint8_t>(levels.lo * input_factor_sum(matrices, p) - range.lowest);
   }
   if (!join_widths(result.positions_, blocks, isa)) return std::nullopt;

@@ -48,11 +48,13 @@ BOOST_AUTO_TEST_CASE(more_work_never_costs_less) {
   }
 }
 
+#if defined(__x86_64__)  // where all defaults were measured
 BOOST_AUTO_TEST_CASE(every_default_names_a_kernel) {
   for (const NamedCost& row : known_costs()) {
     if (!row.name.starts_with("weights_")) BOOST_CHECK_MESSAGE(find_kernel(row.name) != nullptr, row.name);
   }
 }
+#endif
 
 BOOST_AUTO_TEST_SUITE_END()
 
