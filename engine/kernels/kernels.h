@@ -62,6 +62,7 @@ enum class Packer : std::uint8_t {
   tap_pairs,  ///< depthwise on pmaddwd: see depthwise_dot32/README.md
   tap_quads,  ///< depthwise on vpdpbusd: see depthwise_dot32/README.md
   taps_starts,  ///< depthwise_dot16: [channels] int16 starts, then [tap][channels] int8
+  taps_centred,  ///< depthwise_dot16 on NEON: the same for products of u - 128, channels padded to lanes
   tap_bytes,    ///< depthwise_dot16 on pmaddubsw: see depthwise_dot16/README.md
 };
 

@@ -86,11 +86,13 @@ void pack_tap_bytes(const DepthwiseKernel& kernel, const std::int8_t* w, std::si
   }
 }
 
-void pack_taps_starts(const std::int8_t* w, std::size_t taps, std::size_t channels, std::int32_t lo, std::int8_t* out) {
+/// Rows that multiply u - `centre` make up for it in the starts. Lines have `width` channels.
+void pack_taps_starts(const std::int8_t* w, std::size_t taps, std::size_t channels, std::size_t width, std::int32_t lo,
+                      std::int32_t centre, std::int8_t* out) {
   for (std::size_t c = 0; c < channels; ++c) {
-    const auto start = static_cast<std::uint16_t>(lo * sum_of(w + c * taps, taps));
+    const auto start = static_cast<std::uint16_t>((lo + centre) * sum_of(w + c * taps, taps));
     std::memcpy(out + 2 * c, &start, sizeof start);
-    for (std::size_t t = 0; t < taps; ++t) out[(2 + t) * channels + c] = w[c * taps + t];
+    for (std::size_t t = 0; t < taps; ++t) out[(2 + t) * width + c] = w[c * taps + t];
   }
 }
 
@@ -146,7 +148,8 @@ void pack_depthwise_scales(const DepthwiseKernel& kernel, const std::int32_t* bi
 }
 
 std::size_t packed_depthwise_bytes(const DepthwiseKernel& kernel, std::size_t taps, std::size_t channels) {
-  if (kernel.packer == Packer::taps_starts) return round_up((2 + taps) * channels, 64);
+  if (kernel.packer == Packer::taps_starts || kernel.packer == Packer::taps_centred)
+    return round_up((2 + taps) * round_up(channels, kernel.lanes), 64);
   if (kernel.packer == Packer::tap_bytes) return (2 + round_up(taps, 2)) * round_up(channels, kernel.lanes);
   std::size_t item = 1;
   if (kernel.packer == Packer::taps_f32) item = sizeof(float);
@@ -157,8 +160,9 @@ std::size_t packed_depthwise_bytes(const DepthwiseKernel& kernel, std::size_t ta
 void pack_depthwise(const DepthwiseKernel& kernel, const std::int8_t* w, std::size_t taps, std::size_t channels,
                     void* out, ActivationLevels levels) {
   std::memset(out, 0, packed_depthwise_bytes(kernel, taps, channels));
-  if (kernel.packer == Packer::taps_starts) {
-    pack_taps_starts(w, taps, channels, levels.lo, static_cast<std::int8_t*>(out));
+  if (kernel.packer == Packer::taps_starts || kernel.packer == Packer::taps_centred) {
+    pack_taps_starts(w, taps, channels, round_up(channels, kernel.lanes), levels.lo,
+                     kernel.packer == Packer::taps_centred ? 128 : 0, static_cast<std::int8_t*>(out));
     return;
   }
   if (kernel.packer == Packer::tap_bytes) {

@@ -96,9 +96,11 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)" AND CMAKE_SIZEOF_VOID_P EQUAL
        kernels/dot16/neon.cpp
        kernels/dot16/neon_24x8.cpp
        kernels/dot32_i16/neon.cpp
+       kernels/u4/neon.cpp
        kernels/winograd/neon.cpp
        kernels/depthwise_f32/neon.cpp
        kernels/depthwise_dot32/neon.cpp
+       kernels/depthwise_dot16/neon.cpp
        kernels/elementwise/neon.cpp)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")
   set(kernel_flags_neon -march=armv7-a+fp -mfloat-abi=hard -mfpu=neon-vfpv4
@@ -108,8 +110,10 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")
        kernels/dot32/neon.cpp
        kernels/dot16/neon.cpp
        kernels/dot32_i16/neon.cpp
+       kernels/u4/neon.cpp
        kernels/depthwise_f32/neon.cpp
-       kernels/depthwise_dot32/neon.cpp)
+       kernels/depthwise_dot32/neon.cpp
+       kernels/depthwise_dot16/neon.cpp)
 endif()
 foreach(source IN LISTS FEWBINS_KERNEL_SOURCES)
   get_filename_component(isa "${source}" NAME_WE)
