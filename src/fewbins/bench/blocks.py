@@ -10,7 +10,7 @@ from typing import Any
 from fewbins import _engine
 from fewbins.bench.bins import BenchScheme
 from fewbins.bench.gemm import Shape, shape_text
-from fewbins.bench.turns import Tick, last_core, pinned, take_turns
+from fewbins.bench.turns import Tick, Times, last_core, pinned, take_turns
 from fewbins.errors import ArgumentError
 
 SHAPE: Shape = (196, 256, 2304)
@@ -81,58 +81,43 @@ def run(
 def _measure(
     isa: str, shape: Shape, which: Sequence[tuple[BenchScheme, str, int]], core: int, rounds: int, seconds: float
 ) -> list[dict[str, Any]]:
-    subjects: list[tuple[str, _engine.Subject]] = []
-    for scheme, kernel, block in which:
-        subject = _engine.bench_gemm(
-            shape, scheme.family, scheme.levels, isa, kernel=kernel, weights="worst", block=block
-        )
-        subjects.append((scheme.name, subject))
-    mixes = sorted({(s.mix, s.mix_isa, s.block) for _, s in subjects if s.mix})
+    subjects = [
+        _engine.bench_gemm(shape, scheme.family, scheme.levels, isa, kernel=kernel, weights="worst", block=block)
+        for scheme, kernel, block in which
+    ]
+    used = [(s.mix, s.mix_isa, block) if s.mix else None for s, (_, _, block) in zip(subjects, which, strict=True)]
+    mixes = sorted({mix for mix in used if mix is not None})
     peaks = [_engine.bench_peak(*mix) for mix in mixes]
     turns: list[Callable[[float], Sequence[float]]] = [_turn(peak, 0.3) for peak in peaks]
-    turns += [_turn(subject, 1.0) for _, subject in subjects]
+    turns += [_turn(subject, 1.0) for subject in subjects]
     with pinned(core):
         times = take_turns(turns, rounds, seconds, lambda: None)
     rates = {mix: peak.macs / t.median_ms / 1e6 for mix, peak, t in zip(mixes, peaks, times, strict=False)}
-    rows = []
-    for mix, peak, t in zip(mixes, peaks, times, strict=False):
-        if mix[2]:
-            rows.append(
-                _row("peak", isa, which[0][0].name, peak.form, shape, rates[mix], 1.0, mix[2], peak.form) | asdict(t)
-            )
-    for (scheme, subject), t in zip(subjects, times[len(peaks) :], strict=True):
+
+    def row(engine: str, scheme: str, subject: _engine.Subject, kernel: str, block: int, t: Times) -> dict[str, Any]:
         gmacs = subject.macs / t.median_ms / 1e6
-        top = rates.get((subject.mix, subject.mix_isa, subject.block))
-        fraction = None if top is None else gmacs / top
-        rows.append(
-            _row("fewbins", isa, scheme, subject.form, shape, gmacs, fraction, subject.block, subject.kernel)
-            | asdict(t)
-        )
+        peak = rates.get((subject.mix, subject.mix_isa, block))
+        return {
+            "engine": engine,
+            "isa": isa,
+            "scheme": scheme,
+            "form": "registers" if engine == "peak" else subject.form,
+            "shape": shape_text(shape),
+            "gmacs": gmacs,
+            "peak_fraction": None if peak is None else gmacs / peak,
+            **asdict(t),
+            "products_per_block": 2 * block or None,
+            "kernel": kernel,
+        }
+
+    rows = [
+        row("peak", which[0][0].name, peak, peak.form, mix[2], t)
+        for mix, peak, t in zip(mixes, peaks, times, strict=False)
+        if mix[2]
+    ]
+    for (scheme, _, block), subject, t in zip(which, subjects, times[len(peaks) :], strict=True):
+        rows.append(row("fewbins", scheme.name, subject, subject.kernel, block, t))
     return rows
-
-
-def _row(
-    engine: str,
-    isa: str,
-    scheme: str,
-    form: str,
-    shape: Shape,
-    gmacs: float,
-    fraction: float | None,
-    block: int,
-    kernel: str,
-) -> dict[str, Any]:
-    return {
-        "engine": engine,
-        "isa": isa,
-        "scheme": scheme,
-        "form": form,
-        "shape": shape_text(shape),
-        "gmacs": gmacs,
-        "peak_fraction": fraction,
-        "products_per_block": 2 * block or None,
-        "kernel": kernel,
-    }
 
 
 def _turn(subject: _engine.Subject, share: float) -> Callable[[float], Sequence[float]]:

@@ -117,10 +117,10 @@ def geometric_mean(values: Iterable[float]) -> float | None:
 
 
 def memory_rates(core: int) -> list[dict[str, Any]]:
-    """What one core reads, GB/s, the best of a fifth of a second, from each level of memory."""
+    """What one core reads, GB/s, the best of a tenth of a second, from each level of memory."""
     rows = []
     with pinned(core):
         for level, size in (("L2", 512 << 10), ("L3", 8 << 20), ("DRAM", 256 << 20)):
             subject = _engine.bench_read(size)
-            rows.append({"level": level, "bytes": size, "gbs": subject.bytes / min(subject.run(0.2)) / 1e6})
+            rows.append({"level": level, "bytes": size, "gbs": subject.bytes / min(subject.run(0.1)) / 1e6})
     return rows
