@@ -7,8 +7,8 @@
 
 namespace fewbins {
 
-/// Instruction sets that kernels are written for, x86 and ARM. The order is the order of preference: a kernel of a later
-/// set is taken before one of an earlier set.
+/// Instruction sets that kernels are written for, x86 and ARM. The order is the order of preference: a kernel of a
+/// later set is taken before one of an earlier set.
 enum class Isa : std::uint8_t {
   scalar,
   ssse3,

@@ -13,7 +13,7 @@
 namespace fewbins {
 
 inline constexpr int kMaxRank = 8;
-inline constexpr int64_t kMaxDim = (int64_t{1} << 31) - 1;       // one size
+inline constexpr int64_t kMaxDim = (int64_t{1} << 31) - 1;  // one size
 // One tensor; with 32-bit addresses as many as 8 bytes each leave addressable.
 inline constexpr int64_t kMaxElements = (int64_t{1} << (sizeof(size_t) > 4 ? 31 : 28)) - 1;
 
