@@ -52,11 +52,16 @@ def gemm(
         _products(one, [row for row in result.rows if row["isa"] == one and not row["grid"]])
         lines = [row for row in result.ratios if row["isa"] == one]
         if lines:
+            forms = list(dict.fromkeys(row["form"] for row in lines))
+            value = {(row["ratio"], row["shapes"], row["form"]): f"{row['value']:.2f}" for row in lines}
             print_table(
-                f"{one}: ratios of medians, geometric means over shapes with M > 1",
-                ("ratio", "form", "shapes", "value"),
-                [(row["ratio"], row["form"], row["shapes"], f"{row['value']:.2f}") for row in lines],
-                right=("value",),
+                f"{one}: ratios of medians, geometric means over the shapes with M > 1, by what ours gives",
+                ("ratio", "over", *forms),
+                [
+                    (ratio, shapes, *[value.get((ratio, shapes, form), "") for form in forms])
+                    for ratio, shapes in dict.fromkeys((row["ratio"], row["shapes"]) for row in lines)
+                ],
+                right=forms,
             )
     print_table(
         "memory, one core reading",
@@ -72,7 +77,7 @@ def _grid(isa: str, rows: list[dict[str, Any]], acceleration: list[dict[str, Any
     if not rows:
         return
     names = list(dict.fromkeys(row["scheme"] for row in rows))
-    total = {name: [row["mean_ms"] for row in rows if row["scheme"] == name] for name in names}
+    total = {name: [row["median_ms"] for row in rows if row["scheme"] == name] for name in names}
     print_table(
         f"{isa}: mean time over {len({row['shape'] for row in rows})} products H x D times D x W",
         ("scheme", "mean µs", "kernel"),
