@@ -81,7 +81,7 @@ def test_rivals_take_turns_in_processes_of_their_own(name):
 
 def test_an_interpreter_without_a_library_is_said_to_lack_it(monkeypatch):
     monkeypatch.setenv("FEWBINS_BENCH_PYTHON", "/nowhere/python")
-    monkeypatch.setitem(gemm.RIVALS, "torch_onednn", type(RIVALS["numpy"])(("no_such_library",), "8bit", "int32"))
+    monkeypatch.setitem(RIVALS, "torch_onednn", type(RIVALS["numpy"])(("no_such_library",), "8bit", "int32"))
     result = gemm.run([BEST], shapes=[(4, 8, 16)], schemes=["8bit"], rivals=["torch_onednn"], **QUICK)
     assert [(row["engine"], row["why"]) for row in result.missing] == [("torch_onednn", "not installed")]
 

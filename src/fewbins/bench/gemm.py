@@ -15,12 +15,12 @@ from typing import Any
 
 from fewbins import _engine
 from fewbins.bench.bins import BenchScheme
-from fewbins.bench.places import tool
+from fewbins.bench.caps import mix_of, start, turn_of
 from fewbins.bench.process import Worker
 from fewbins.bench.ratios import ratios
-from fewbins.bench.rivals import RIVALS, interpreter
+from fewbins.bench.rivals import RIVALS
 from fewbins.bench.turns import Tick, Times, last_core, memory_rates, pinned, take_turns
-from fewbins.errors import ArgumentError, DataError, UnsupportedError
+from fewbins.errors import ArgumentError, UnsupportedError
 
 Shape = tuple[int, int, int]
 
@@ -35,18 +35,6 @@ EVERY_KERNEL: Shape = (196, 256, 2304)  # where all rows of an instruction set a
 SCHEMES = ("float", "8bit", "u4", "23x23", "255x33", "255x65", "127x33", "64x29", "lut4")
 FEW_ROWS = 4
 FEW_ROWS_SCHEMES = ("float", "8bit", "255x33", "lut4")
-
-# What hides from a rival the instruction sets above ours, and the core that OpenBLAS then takes itself for.
-RIVAL_CAP = {"ssse3": "sse4", "avx2": "avx2", "avxvnni": "avxvnni", "avx512bw": "avx512", "avx512vnni": "vnni"}
-CORE_TYPE = {
-    "ssse3": "Nehalem", "avx2": "Haswell", "avxvnni": "Haswell", "avx512bw": "SkylakeX", "avx512vnni": "SkylakeX",
-}  # fmt: skip
-# The mix that bounds a rival's 8-bit product: what these libraries run, seen in their loops.
-RIVAL_MIX = {
-    "ssse3": ("madd8", "ssse3"), "avx2": ("madd8", "avx2"), "avxvnni": ("dpbusd", "avxvnni"),
-    "avx512bw": ("madd8", "avx512bw"), "avx512vnni": ("dpbusd", "avx512vnni"), "amx": ("tdpbusd", "amx"),
-}  # fmt: skip
-FLOAT_MIX = {"ssse3": "ssse3", "avx2": "avx2", "avxvnni": "avx2"}
 
 Turn = Callable[[float], Sequence[float]]
 
@@ -155,7 +143,9 @@ def run(
         first = len(result.rows)
         workers = contextlib.ExitStack()
         with workers:
-            running = _start(isa, rivals if network else [], workers, result)
+            running, absent = start(isa, rivals if network else [], workers)
+            for name, why in absent.items():
+                _miss(result, name, isa, RIVALS[name].scheme, why)
             for shape in [*network, *grid]:
                 tick(done, total, f"{isa} {shape_text(shape)}")
                 short = shape in grid
@@ -229,29 +219,6 @@ def _entry(
     ]
 
 
-def _start(isa: str, rivals: Sequence[str], stack: contextlib.ExitStack, result: Result) -> dict[str, Worker]:
-    workers = {}
-    environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    if isa in CORE_TYPE:
-        environment["OPENBLAS_CORETYPE"] = CORE_TYPE[isa]
-    for rival in rivals:
-        python = interpreter(RIVALS[rival])
-        if python is None:
-            _miss(result, rival, isa, RIVALS[rival].scheme, "not installed")
-            continue
-        cap = RIVAL_CAP.get(isa, "none")
-        # Without the tool that sets caps, rivals can still be measured on all that this machine has.
-        if isa == _engine.cpu_info()["best_isa"] and tool("isacap") is None:
-            cap = "none"
-        try:
-            workers[rival] = stack.enter_context(
-                Worker("fewbins.bench.rivals", [rival], cap=cap, environment=environment, python=python)
-            )
-        except DataError as error:
-            _miss(result, rival, isa, RIVALS[rival].scheme, str(error))
-    return workers
-
-
 def _rivals(isa: str, shape: Shape, workers: dict[str, Worker], core: int, result: Result) -> list[Entry]:
     entries = []
     for name, worker in workers.items():
@@ -260,24 +227,8 @@ def _rivals(isa: str, shape: Shape, workers: dict[str, Worker], core: int, resul
         if "failed" in answer:
             _miss(result, name, isa, rival.scheme, answer["failed"])
             continue
-        mix, mix_isa = (
-            ("fma", FLOAT_MIX.get(isa, "avx512bw")) if rival.scheme == "float" else RIVAL_MIX.get(isa, ("", ""))
-        )
-        known = any((row["mix"], row["isa"]) == (mix, mix_isa) for row in _engine.bench_mixes())
-        entries.append(
-            Entry(name, rival.scheme, rival.form, _asker(name, worker), (mix, mix_isa, 0) if known else None)
-        )
+        entries.append(Entry(name, rival.scheme, rival.form, turn_of(name, worker), mix_of(isa, rival.scheme)))
     return entries
-
-
-def _asker(name: str, worker: Worker) -> Turn:
-    def ask(seconds: float) -> Sequence[float]:
-        answer = worker.ask(f"go {seconds:g}")
-        if isinstance(answer, dict):
-            raise DataError(f"{name} ended while it ran: {answer['failed']}")
-        return [float(ms) for ms in answer]
-
-    return ask
 
 
 def _measure(
