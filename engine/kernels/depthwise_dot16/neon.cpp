@@ -20,12 +20,14 @@ inline void sum_pixels(const DepthwiseTask& task, size_t width, size_t p, size_t
   const void* const* rows = task.rows + p * task.taps;
   int16x8_t low[kPixels];
   int16x8_t high[kPixels];
+#pragma GCC unroll 4
   for (size_t i = 0; i < kPixels; ++i) {
     low[i] = vld1q_s16(starts);
     high[i] = vld1q_s16(starts + 8);
   }
   for (size_t t = 0; t < task.taps; ++t, w += width) {
     const int8x16_t weights = vld1q_s8(w);
+#pragma GCC unroll 4
     for (size_t i = 0; i < kPixels; ++i) {
       const uint8x16_t u = vld1q_u8(static_cast<const uint8_t*>(rows[i * task.taps + t]) + c);
       const int8x16_t a = vreinterpretq_s8_u8(veorq_u8(u, vdupq_n_u8(0x80)));
@@ -33,6 +35,7 @@ inline void sum_pixels(const DepthwiseTask& task, size_t width, size_t p, size_t
       high[i] = vmlal_s8(high[i], vget_high_s8(a), vget_high_s8(weights));
     }
   }
+#pragma GCC unroll 4
   for (size_t i = 0; i < kPixels; ++i) {
     int32_t* out = static_cast<int32_t*>(task.out) + (p + i) * task.out_stride + c;
     int32_t rest[kChannels];

@@ -13,7 +13,7 @@ constexpr size_t kChannels = 16;
 #if defined(__aarch64__)
 constexpr size_t kPixelsAtOnce = 4;
 #else
-constexpr size_t kPixelsAtOnce = 2;
+constexpr size_t kPixelsAtOnce = 1;
 #endif
 
 inline void add_products(int32x4_t* sums, uint8x16_t a, int16x8_t w_low, int16x8_t w_high) {
@@ -31,6 +31,7 @@ inline void sum_pixels(const DepthwiseTask& task, size_t width, size_t p, size_t
   const int8_t* w = static_cast<const int8_t*>(task.weights) + c;
   const void* const* rows = task.rows + p * task.taps;
   int32x4_t sums[kPixels][4];
+#pragma GCC unroll 4
   for (size_t i = 0; i < kPixels; ++i) {
     for (size_t k = 0; k < 4; ++k) sums[i][k] = vdupq_n_s32(0);
   }
@@ -38,10 +39,12 @@ inline void sum_pixels(const DepthwiseTask& task, size_t width, size_t p, size_t
     const int8x16_t weights = vld1q_s8(w);
     const int16x8_t w_low = vmovl_s8(vget_low_s8(weights));
     const int16x8_t w_high = vmovl_s8(vget_high_s8(weights));
+#pragma GCC unroll 4
     for (size_t i = 0; i < kPixels; ++i) {
       add_products(sums[i], vld1q_u8(static_cast<const uint8_t*>(rows[i * task.taps + t]) + c), w_low, w_high);
     }
   }
+#pragma GCC unroll 4
   for (size_t i = 0; i < kPixels; ++i) {
     int32_t* out = static_cast<int32_t*>(task.out) + (p + i) * task.out_stride + c;
     int32_t rest[kChannels];

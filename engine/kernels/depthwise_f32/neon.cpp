@@ -18,16 +18,19 @@ inline void sum_pixels(const DepthwiseTask& task, size_t width, size_t p, size_t
   const float* w = static_cast<const float*>(task.weights) + c;
   const void* const* rows = task.rows + p * task.taps;
   float32x4_t sums[kPixels][2];
+#pragma GCC unroll 4
   for (size_t i = 0; i < kPixels; ++i) sums[i][0] = sums[i][1] = vdupq_n_f32(0.0f);
   for (size_t t = 0; t < task.taps; ++t, w += width) {
     const float32x4_t w0 = vld1q_f32(w);
     const float32x4_t w1 = vld1q_f32(w + kLanes);
+#pragma GCC unroll 4
     for (size_t i = 0; i < kPixels; ++i) {
       const float* a = static_cast<const float*>(rows[i * task.taps + t]) + c;
       sums[i][0] = vfmaq_f32(sums[i][0], vld1q_f32(a), w0);
       sums[i][1] = vfmaq_f32(sums[i][1], vld1q_f32(a + kLanes), w1);
     }
   }
+#pragma GCC unroll 4
   for (size_t i = 0; i < kPixels; ++i) {
     float* out = static_cast<float*>(task.out) + (p + i) * task.out_stride + c;
     if (count == kChannels) {

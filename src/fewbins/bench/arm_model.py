@@ -154,6 +154,7 @@ _LANES = (  # products of one instruction, from its name and the arrangement of 
     (re.compile(r"[us]ml[as]l2?\b|[us]mull2?\b"), {"8h": 8, "4s": 4, "2d": 2}),
     (re.compile(r"fmla\b"), {"4s": 4}),
 )
+_JUMP = re.compile(r"(?:b[l.]?[a-z]{0,2}\s|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#?\d+,)\s*([.\w$]+)$")
 
 
 def engine_loops() -> list[Loop]:
@@ -253,7 +254,7 @@ class _Function:
 
     def add(self, line: str) -> None:
         self.lines.append(line)
-        jump = re.match(r"(?:b[l.]?[a-z]{0,2}\s|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#?\d+,)\s*([.\w$]+)$", line)
+        jump = _JUMP.match(line)
         if jump is None:
             return
         target = jump[1][:-1] if re.fullmatch(r"\d+b", jump[1]) else jump[1]
@@ -261,7 +262,7 @@ class _Function:
             self.calls.add(target)
             return
         body = self.lines[self.labels[target] :]
-        inner = not any(re.match(r"b[l.]?[a-z]{0,2}\s|cbn?z|tbn?z|ret", each) for each in body[:-1])
+        inner = not any(_JUMP.match(each) for each in body[:-1])
         if inner and _macs(body) > _macs(self.hottest):
             self.hottest = body
 
