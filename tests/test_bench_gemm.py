@@ -116,9 +116,9 @@ def test_a_peak_takes_a_block_exactly_where_it_has_one():
 def test_forms_of_a_layer_are_compared_with_the_direct_one():
     rows = conv.run([BEST], layers=[conv.Layer.of("8x8x32"), conv.Layer.of("6x6x16dw")], **QUICK)
     for row in rows:
-        assert list(row)[: len(KEYS)] == KEYS and row["gmacs"] > 0 and row["weights"] in ("warm", "cold")
-    for shape, scheme, weights in {(row["shape"], row["scheme"], row["weights"]) for row in rows}:
-        same = [r for r in rows if (r["shape"], r["scheme"], r["weights"]) == (shape, scheme, weights)]
+        assert list(row)[: len(KEYS)] == KEYS and row["gmacs"] > 0 and row["temperature"] in ("warm", "cold")
+    for shape, scheme, temperature in {(row["shape"], row["scheme"], row["temperature"]) for row in rows}:
+        same = [r for r in rows if (r["shape"], r["scheme"], r["temperature"]) == (shape, scheme, temperature)]
         assert sum(row["selected"] for row in same) == 1
         assert max(r["over_direct"] for r in same if not r["form"].startswith("winograd")) == 1.0
         assert len({(row["form"], row["kernel"]) for row in same}) == len(same)

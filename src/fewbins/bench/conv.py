@@ -56,7 +56,7 @@ def run(
     schemes: Sequence[str] = SCHEMES,
     weights: str = "natural",
     core: int | None = None,
-    rounds: int = 5,
+    rounds: int = 7,
     seconds: float = 0.01,
     tick: Tick = lambda done, total, text: None,
 ) -> list[dict[str, Any]]:
@@ -73,8 +73,8 @@ def run(
         tick: called with layers done, all layers, and a text.
 
     Returns:
-        Rows with engine, isa, scheme, form, shape, gmacs (multiply-adds of the direct form), peak_fraction, weights
-        (warm or cold), selected (what the engine takes), over_direct (times faster than the best direct form of the
+        Rows with engine, isa, scheme, form, shape, gmacs (multiply-adds of the direct form), peak_fraction, temperature
+        (of the weights: warm or cold), selected (what the engine takes), over_direct (times faster than the best direct form of the
         scheme), over_8bit and over_float (than their best direct form).
 
     Raises:
@@ -133,7 +133,7 @@ def _layer(
                 **asdict(t),
                 "peak_gmacs": peak,
                 "kernel": subject.kernel,
-                "weights": temperature,
+                "temperature": temperature,
                 "selected": form.selected[temperature],
             }
         )
@@ -199,9 +199,9 @@ def _compare(rows: list[dict[str, Any]]) -> None:
     best: dict[tuple[str, str], float] = {}
     for row in rows:
         if not row["form"].startswith("winograd"):
-            which = row["scheme"], row["weights"]
+            which = row["scheme"], row["temperature"]
             best[which] = max(best.get(which, 0.0), row["gmacs"])
     for row in rows:
         for name, scheme in (("over_direct", row["scheme"]), ("over_8bit", "8bit"), ("over_float", "float")):
-            base = best.get((scheme, row["weights"]))
+            base = best.get((scheme, row["temperature"]))
             row[name] = None if base is None else row["gmacs"] / base

@@ -31,7 +31,7 @@ def conv(
     ),
     weights: str = typer.Option("natural", "--weights", help="natural (Gaussian) or worst (all at one end)."),
     core: Optional[int] = typer.Option(None, "--core", help="Core to pin to."),  # noqa: UP045
-    rounds: int = typer.Option(5, "--rounds", help="Turns of each."),
+    rounds: int = typer.Option(7, "--rounds", help="Turns of each."),
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
 ) -> None:
     """Time 3x3 layers in every form, requantization included, with weights warm and cold."""
@@ -52,14 +52,14 @@ def conv(
         return
     for isa_name, shape in dict.fromkeys((row["isa"], row["shape"]) for row in rows):
         mine = [row for row in rows if (row["isa"], row["shape"]) == (isa_name, shape)]
-        cold = {(row["scheme"], row["form"], row["kernel"]): row for row in mine if row["weights"] == "cold"}
+        cold = {(row["scheme"], row["form"], row["kernel"]): row for row in mine if row["temperature"] == "cold"}
         print_table(
             f"{isa_name}: {shape}, GMAC/s of the direct form; * what the engine takes",
             (
                 "scheme", "form", "kernel", "warm ms", "GMAC/s", "x direct", "x 8bit", "x float",
                 "cold ms", "GMAC/s cold", "x direct cold",
             ),
-            [_cells(row, cold[row["scheme"], row["form"], row["kernel"]]) for row in mine if row["weights"] == "warm"],
+            [_cells(row, cold[row["scheme"], row["form"], row["kernel"]]) for row in mine if row["temperature"] == "warm"],
             right=(
                 "warm ms", "GMAC/s", "x direct", "x 8bit", "x float", "cold ms", "GMAC/s cold", "x direct cold",
             ),
