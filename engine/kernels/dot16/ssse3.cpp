@@ -14,72 +14,78 @@
 namespace fewbins {
 namespace {
 
+constexpr size_t kHeader = 80;  // of a block of 3 x 8: its steps and the starts
+
 // ---- 3 x 8 ----------------------------------------------------------------------------------------------------------
 
 // clang-format off: one instruction a line
-#define START(acc0, acc1, acc2, acc3, row, offset)                                                \
-  "movdqa 16(%[panel]),%%xmm" acc0 "\nmovdqa 32(%[panel]),%%xmm" acc1 "\n"                        \
+#define START(acc0, acc1, acc2, acc3, row, offset)                                                                  \
+  "movdqa 16(%[panel]),%%xmm" acc0 "\nmovdqa 32(%[panel]),%%xmm" acc1 "\n"                                          \
   "movdqa 48(%[panel]),%%xmm" acc2 "\nmovdqa 64(%[panel]),%%xmm" acc3 "\n"
-#define WIDEN_LANE(acc, at)                                                                       \
-  "pmaddwd %%xmm14,%%xmm" acc "\npaddd " at "(%[sums]),%%xmm" acc "\nmovdqa %%xmm" acc "," at "(%[sums])\n"
-#define WIDEN(acc0, acc1, acc2, acc3, row, offset)                                                \
-  WIDEN_LANE(acc0, "8*" offset) WIDEN_LANE(acc1, "8*" offset "+16")                               \
-  WIDEN_LANE(acc2, "8*" offset "+32") WIDEN_LANE(acc3, "8*" offset "+48")
+#define ADD_SUMS(acc0, acc1, acc2, acc3, row, offset)                                                               \
+  "paddd 8*" offset "(%[sums]),%%xmm" acc0 "\npaddd 8*" offset "+16(%[sums]),%%xmm" acc1 "\n"                       \
+  "paddd 8*" offset "+32(%[sums]),%%xmm" acc2 "\npaddd 8*" offset "+48(%[sums]),%%xmm" acc3 "\n"
 
 // 1: a block; 2: what of it lies in this tap; 3: a step; 4: the half step at the end of a tap with an odd number of
-// quads; 5: the next tap; 6: the end of a block.
-#define TILE(count)                                                                                                   \
-  void tile##count(const GemmTask& task, int32_t* sums) {                                                             \
-    const void* const* rows = task.rows;                                                                              \
-    const void* panel = task.panel;                                                                                   \
-    size_t taps = task.taps;                                                                                          \
-    const size_t octs = task.depth / 2;                                                                               \
-    const size_t odd = task.depth % 2;                                                                                \
-    size_t left = 0;                                                                                                  \
-    size_t half = 0;                                                                                                  \
-    size_t block;                                                                                                     \
-    size_t index;                                                                                                     \
-    __asm__ volatile(                                                                                                 \
-        "1:\n"                                                                                                        \
-        "movl (%[panel]),%k[block]\n" FB_ROWS_##count(START)                                                          \
-        "add $80,%[panel]\n"                                                                                          \
-        "2:\n"                                                                                                        \
-        "mov %[left],%[index]\n"                                                                                      \
-        "cmp %[block],%[index]\n"                                                                                     \
-        "cmova %[block],%[index]\n"                                                                                   \
-        "sub %[index],%[left]\n"                                                                                      \
-        "sub %[index],%[block]\n"                                                                                     \
-        "shl $3,%[index]\n"                                                                                           \
-        "jz 4f\n" FB_ROWS_##count(FB_ADVANCE)                                                                            \
-        "neg %[index]\n"                                                                                              \
-        FB_STEPS("3", FB_ROWS_##count, FB_DOT16)                                                   \
-        "test %[block],%[block]\n"                                                                                    \
-        "jz 6f\n"                                                                                                     \
-        "4:\n"                                                                                                        \
-        "cmpq $0,%[half]\n"                                                                                           \
-        "je 5f\n"                                                                                                     \
-        FB_STEP(FB_ROWS_##count, FB_LAST_DOT16)                                               \
-        "movq $0,%[half]\n"                                                                                           \
-        "dec %[block]\n"                                                                                              \
-        "jz 6f\n"                                                                                                     \
-        "5:\n" FB_ROWS_##count(FB_POINTER)                                                                            \
-        "add %[stride],%[rows]\n"                                                                                     \
-        "dec %[taps]\n"                                                                                               \
-        "mov %[odd],%[index]\n"                                                                                       \
-        "mov %[index],%[half]\n"                                                                                      \
-        "mov %[octs],%[left]\n"                                                                                       \
-        "jmp 2b\n"                                                                                                    \
-        "6:\n"                                                                                                        \
-        "pcmpeqw %%xmm14,%%xmm14\n"                                                                                   \
-        "psrlw $15,%%xmm14\n" FB_ROWS_##count(WIDEN)                                                                  \
-        "mov %[left],%[index]\n"                                                                                      \
-        "or %[taps],%[index]\n"                                                                                       \
-        "or %[half],%[index]\n"                                                                                       \
-        "jnz 1b\n"                                                                                                    \
-        : [rows] "+r"(rows), [panel] "+r"(panel), [taps] "+r"(taps), [left] "+r"(left), [half] "+m"(half),            \
-          [block] "=&r"(block), [index] "=&r"(index)                                                                  \
-        : [octs] "m"(octs), [odd] "m"(odd), [sums] "r"(sums), [stride] "i"(kMr * sizeof(void*)), [step] "i"(kStepBytes)                       \
-        : FB_CLOBBERS);                                                                                               \
+// quads; 5: the next tap; 6: the end of a block, which joins those before it; 7: any before it are added; 8: the last.
+#define TILE(count)                                                                                                 \
+  void tile##count(const GemmTask& task, int32_t* sums) {                                                           \
+    const void* const* rows = task.rows;                                                                            \
+    const void* panel = task.panel;                                                                                 \
+    size_t taps = task.taps;                                                                                        \
+    const size_t octs = task.depth / 2;                                                                             \
+    const size_t odd = task.depth % 2;                                                                              \
+    size_t left = 0;                                                                                                \
+    size_t half = 0;                                                                                                \
+    size_t any = 0;                                                                                                 \
+    size_t block;                                                                                                   \
+    size_t index;                                                                                                   \
+    __asm__ volatile(                                                                                               \
+        "1:\n"                                                                                                      \
+        "movl (%[panel]),%k[block]\n" FB_ROWS_##count(START)                                                        \
+        "add %[header],%[panel]\n"                                                                                  \
+        "2:\n"                                                                                                      \
+        "mov %[left],%[index]\n"                                                                                    \
+        "cmp %[block],%[index]\n"                                                                                   \
+        "cmova %[block],%[index]\n"                                                                                 \
+        "sub %[index],%[left]\n"                                                                                    \
+        "sub %[index],%[block]\n"                                                                                   \
+        "shl $3,%[index]\n"                                                                                         \
+        "jz 4f\n" FB_ROWS_##count(FB_ADVANCE)                                                                       \
+        "neg %[index]\n"                                                                                            \
+        FB_STEPS("3", FB_ROWS_##count, FB_DOT16)                                                                    \
+        "test %[block],%[block]\n"                                                                                  \
+        "jz 6f\n"                                                                                                   \
+        "4:\n"                                                                                                      \
+        "cmpq $0,%[half]\n"                                                                                         \
+        "je 5f\n"                                                                                                   \
+        FB_STEP(FB_ROWS_##count, FB_LAST_DOT16)                                                                     \
+        "movq $0,%[half]\n"                                                                                         \
+        "dec %[block]\n"                                                                                            \
+        "jz 6f\n"                                                                                                   \
+        "5:\n" FB_ROWS_##count(FB_POINTER)                                                                          \
+        "add %[stride],%[rows]\n"                                                                                   \
+        "dec %[taps]\n"                                                                                             \
+        "mov %[odd],%[index]\n"                                                                                     \
+        "mov %[index],%[half]\n"                                                                                    \
+        "mov %[octs],%[left]\n"                                                                                     \
+        "jmp 2b\n"                                                                                                  \
+        "6:\n" FB_ONES FB_ROWS_##count(FB_WIDEN)                                                                    \
+        "cmpq $0,%[any]\n"                                                                                          \
+        "je 7f\n" FB_ROWS_##count(ADD_SUMS)                                                                         \
+        "7:\n"                                                                                                      \
+        "movq $1,%[any]\n"                                                                                          \
+        "mov %[left],%[index]\n"                                                                                    \
+        "or %[taps],%[index]\n"                                                                                     \
+        "or %[half],%[index]\n"                                                                                     \
+        "jz 8f\n" FB_ROWS_##count(FB_STORE)                                                                         \
+        "jmp 1b\n"                                                                                                  \
+        "8:\n" FB_ROWS_##count(FB_END_DOT32)                                                                        \
+        : [rows] "+r"(rows), [panel] "+r"(panel), [taps] "+r"(taps), [left] "+r"(left), [half] "+m"(half),          \
+          [any] "+m"(any), [block] "=&r"(block), [index] "=&r"(index)                                               \
+        : [octs] "m"(octs), [odd] "m"(odd), [sums] "r"(sums), [tile] "r"(task.tile),                                \
+          [stride] "i"(kMr * sizeof(void*)), [step] "i"(kStepBytes), [header] "i"(kHeader)                          \
+        : FB_CLOBBERS);                                                                                             \
   }
 // clang-format on
 TILE(1)
@@ -102,15 +108,15 @@ alignas(16) constexpr uint8_t kRepeat[kSide][16] = {{0, 1, 0, 1, 0, 1, 0, 1, 0, 
                                                     {14, 15, 14, 15, 14, 15, 14, 15, 14, 15, 14, 15, 14, 15, 14, 15}};
 
 // clang-format off: one instruction a line
-#define COLUMNS(X)                                                                                 \
+#define COLUMNS(X)                                                                                                  \
   X("0", "0") X("1", "16") X("2", "32") X("3", "48") X("4", "64") X("5", "80") X("6", "96") X("7", "112")
 #define LOAD_LANES(acc, at) "movdqa " at "(%[lanes]),%%xmm" acc "\n"
 #define STORE_LANES(acc, at) "movdqa %%xmm" acc "," at "(%[lanes])\n"
-#define COLUMN(acc, at)                                                                            \
-  "movdqa %%xmm9,%%xmm14\n"                                                                        \
-  "pshufb " at "(%[repeat]),%%xmm14\n"                                                             \
-  "movdqa %%xmm8,%%xmm15\n"                                                                        \
-  "pmaddubsw %%xmm14,%%xmm15\n"                                                                    \
+#define COLUMN(acc, at)                                                                                             \
+  "movdqa %%xmm9,%%xmm14\n"                                                                                         \
+  "pshufb " at "(%[repeat]),%%xmm14\n"                                                                              \
+  "movdqa %%xmm8,%%xmm15\n"                                                                                         \
+  "pmaddubsw %%xmm14,%%xmm15\n"                                                                                     \
   "paddw %%xmm15,%%xmm" acc "\n"
 // clang-format on
 
@@ -198,10 +204,8 @@ struct PublishedTile {
 
 void dot16_3x8k8__ssse3(const GemmTask& task) {
   constexpr void (*kTiles[])(const GemmTask&, int32_t*) = {tile1, tile2, tile3};
-  const size_t m = task.m != 0 ? task.m : kMr;
-  alignas(16) int32_t sums[kMr * kSums] = {};
-  kTiles[m - 1](task, sums);
-  join_lanes(sums, m, static_cast<int32_t*>(task.tile));
+  alignas(16) int32_t sums[kMr * kSums];
+  kTiles[(task.m != 0 ? task.m : kMr) - 1](task, sums);
 }
 
 void dot16_8x8k2__ssse3(const GemmTask& task) {

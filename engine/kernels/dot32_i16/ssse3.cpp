@@ -6,18 +6,10 @@
 namespace fewbins {
 namespace {
 
-FB_TILE(1, DOT32)
-FB_TILE(2, DOT32)
-FB_TILE(3, DOT32)
+FB_TILES(DOT32)
 
 }  // namespace
 
-void dot32_i16_3x8k4__ssse3(const GemmTask& task) {
-  constexpr void (*kTiles[])(const GemmTask&, void*) = {tile1, tile2, tile3};
-  const size_t m = task.m != 0 ? task.m : kMr;
-  alignas(16) int32_t sums[kMr * kSums];
-  kTiles[m - 1](task, sums);
-  join_lanes(sums, m, static_cast<int32_t*>(task.tile));
-}
+void dot32_i16_3x8k4__ssse3(const GemmTask& task) { run_tile(task); }
 
 }  // namespace fewbins
