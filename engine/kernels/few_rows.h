@@ -24,6 +24,7 @@ constexpr size_t kAhead = 2048;  // bytes of a stream that are asked for ahead o
 struct PlainRow {
   alignas(64) uint8_t u[kChunk];
   /// Copies `count` depths, up to a whole octet with zeros. What it returns is missing in the sum of every column.
+  template <class V>
   uint32_t fill(const uint8_t* from, size_t count) {
     for (size_t k = 0; k < count; ++k) u[k] = from[k];
     for (; count % 8 != 0; ++count) u[count] = 0;
@@ -36,14 +37,21 @@ struct PlainRow {
 struct CentredRow {
   alignas(64) uint8_t size[kChunk];
   alignas(64) uint8_t flip[kChunk];
+  template <class V>
   uint32_t fill(const uint8_t* from, size_t count) {
+    constexpr size_t kBytes = sizeof(typename V::Vector);
+    typename V::Vector sums = V::set8(0);
+    size_t k = 0;
+    for (; k + kBytes <= count; k += kBytes) sums = V::centre(from + k, size + k, flip + k, sums);
+    alignas(64) uint64_t parts[kBytes / sizeof(uint64_t)];
+    V::store(reinterpret_cast<int32_t*>(parts), sums);
     uint32_t missing = 0;
-    for (size_t k = 0; k < count; ++k) {
-      const uint8_t below = from[k] < 128 ? 255 : 0;
-      const auto above = static_cast<uint8_t>(from[k] - 128);
-      flip[k] = below;
-      size[k] = below != 0 ? static_cast<uint8_t>(128 - from[k]) : above;
-      missing += below & size[k];
+    for (const uint64_t part : parts) missing += static_cast<uint32_t>(part);
+    for (; k < count; ++k) {
+      const bool below = from[k] < 128;
+      flip[k] = below ? 255 : 0;
+      size[k] = static_cast<uint8_t>(below ? 128 - from[k] : from[k] - 128);
+      if (below) missing += size[k];
     }
     for (; count % 8 != 0; ++count) size[count] = flip[count] = 0;
     return missing;
@@ -94,7 +102,7 @@ void sum_rows(const GemmTask& task, const W& weights, const char* panel, size_t 
     for (size_t k = 0; k < task.depth; k += kChunk) {
       const size_t depths = task.depth - k < kChunk ? task.depth - k : kChunk;
       for (size_t i = 0; i < kRows; ++i) {
-        missing[i] += rows[i].fill(static_cast<const uint8_t*>(task.rows[t * kMr + first + i]) + k, depths);
+        missing[i] += rows[i].template fill<V>(static_cast<const uint8_t*>(task.rows[t * kMr + first + i]) + k, depths);
       }
       for (size_t d = 0; d < depths; d += 8, at += W::kStep) {
 #pragma GCC unroll 4

@@ -29,6 +29,15 @@ struct Avx2 {
     memcpy(&bytes, p, sizeof bytes);
     return _mm256_set1_epi32(bytes);
   }
+  /// 8-bit q, as |q| and the sign, of a vector of u; adds the |q| of negative ones to 64-bit `sums`.
+  static Vector centre(const uint8_t* u, uint8_t* size, uint8_t* flip, Vector sums) {
+    const Vector q = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const Vector*>(u)), set8(-128));
+    const Vector below = _mm256_cmpgt_epi8(_mm256_setzero_si256(), q);
+    const Vector magnitude = _mm256_abs_epi8(q);
+    _mm256_store_si256(reinterpret_cast<Vector*>(size), magnitude);
+    _mm256_store_si256(reinterpret_cast<Vector*>(flip), below);
+    return _mm256_add_epi64(sums, _mm256_sad_epu8(both(magnitude, below), _mm256_setzero_si256()));
+  }
   static Vector dot(Vector sum, const Row& row, size_t d, Vector w) {
     const Vector pairs = _mm256_maddubs_epi16(quad(row.size + d), _mm256_xor_si256(w, quad(row.flip + d)));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));

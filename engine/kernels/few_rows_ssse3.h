@@ -29,6 +29,15 @@ struct Ssse3 {
     memcpy(&bytes, p, sizeof bytes);
     return _mm_shuffle_epi32(_mm_cvtsi32_si128(bytes), 0);
   }
+  /// 8-bit q, as |q| and the sign, of a vector of u; adds the |q| of negative ones to 64-bit `sums`.
+  static Vector centre(const uint8_t* u, uint8_t* size, uint8_t* flip, Vector sums) {
+    const Vector q = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const Vector*>(u)), set8(-128));
+    const Vector below = _mm_cmpgt_epi8(_mm_setzero_si128(), q);
+    const Vector magnitude = _mm_abs_epi8(q);
+    _mm_store_si128(reinterpret_cast<Vector*>(size), magnitude);
+    _mm_store_si128(reinterpret_cast<Vector*>(flip), below);
+    return _mm_add_epi64(sums, _mm_sad_epu8(both(magnitude, below), _mm_setzero_si128()));
+  }
   static Vector dot(Vector sum, const Row& row, size_t d, Vector w) {
     const Vector pairs = _mm_maddubs_epi16(quad(row.size + d), _mm_xor_si128(w, quad(row.flip + d)));
     return _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));

@@ -90,6 +90,10 @@ struct GemmProblem {
   std::size_t m = 0;  ///< rows of the whole product; 0: many, unknown
 };
 
+/// The lut4 row for a layer with weights of four bits, or null where bytes are better: where there are many rows, and
+/// where decoding costs more than the memory that it saves.
+const GemmKernel* select_lut4(Isa cap, const GemmProblem& problem, std::string_view forced = {});
+
 /// The kernel for a problem: a pure function of its arguments and of the cost table. dot16 is a wish: where `block` is
 /// 0, or the cap has an 8-bit dot product that is faster, the row returned is one of dot32, so look at its `family`.
 /// `forced` names a row to take if it is in reach of `cap` and can do the problem; otherwise it is ignored. Throws Error

@@ -15,6 +15,9 @@ std::size_t padded_columns(const GemmKernel& kernel, std::size_t n) {
   return (n + kernel.nr - 1) / kernel.nr * kernel.nr;
 }
 
+/// Bytes of weights that no longer stay in a last-level cache from one run to the next.
+constexpr std::size_t kOutOfCache = std::size_t{32} << 20;
+
 /// Whether `kernel` computes what was asked for: dot16 is a wish that dot32 fulfils too.
 bool can_do(const GemmKernel& kernel, Family wanted, std::size_t block) {
   if (wanted != Family::dot16) return kernel.family == wanted;
@@ -68,8 +71,23 @@ const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem
       least = *cost;
     }
   }
-  if (for_few_rows != nullptr && for_few_rows->isa >= by_rule->isa) return *for_few_rows;
+  if (for_few_rows != nullptr) return *for_few_rows;
   return all_known ? *by_cost : *by_rule;  // every family has a scalar row
+}
+
+const GemmKernel* select_lut4(Isa cap, const GemmProblem& problem, std::string_view forced) {
+  const GemmKernel* best = nullptr;
+  for (const GemmKernel& kernel : gemm_kernels()) {
+    if (kernel.family != Family::lut4 || !isa_includes(cap, kernel.isa)) continue;
+    if (forced == kernel.name) return &kernel;
+    if (best == nullptr || kernel.isa > best->isa) best = &kernel;
+  }
+  if (!forced.empty() || best->isa == Isa::scalar || problem.m == 0 || problem.m > best->mr) return nullptr;
+  // Measured on Zen 5: without an 8-bit dot product, ymm decode at 34 GB/s, which is more than DRAM needs and less than
+  // the last-level cache does; xmm decode at half of that.
+  if (best->isa == Isa::ssse3) return nullptr;
+  if (best->isa == Isa::avx2 && problem.n * problem.taps * problem.channels < kOutOfCache) return nullptr;
+  return best;
 }
 
 GemmChoice choose_gemm(Family family, Isa cap, const WeightView& weights, ActivationLevels levels,

@@ -110,11 +110,13 @@ class ConvOp final : public NodeOp {
       shape.taps = parts_.window.kernel[0];
       shape.channels *= parts_.window.kernel[1];
     }
-    const auto arranged = [&](const auto& weights) { return by_tap(weights); };
+    shape.rows = expected_rows(context.desc(node.outputs[0]).dims, 1);
+    const Weights& weights = parts_.weights;
     if (parts_.integer)
-      product_.emplace(context, shape, arranged(parts_.weights.integers), parts_.bias, parts_.input);
+      product_.emplace(context, shape, IntegerWeights{by_tap(weights.integers), by_tap(weights.indices), weights.table},
+                       parts_.bias, parts_.input);
     else
-      product_.emplace(context, shape, arranged(parts_.weights.floats));
+      product_.emplace(context, shape, by_tap(weights.floats));
     parts_.weights = {};
   }
 
@@ -133,6 +135,7 @@ class ConvOp final : public NodeOp {
     const auto taps = static_cast<size_t>(shape.taps);
     const auto channels = static_cast<size_t>(shape.channels);
     std::vector<T> result(weights.size());
+    if (weights.empty()) return result;
     for (size_t n = 0; n < static_cast<size_t>(shape.groups * shape.columns); ++n)
       for (size_t c = 0; c < channels; ++c)
         for (size_t t = 0; t < taps; ++t)

@@ -158,7 +158,7 @@ ConvTransposeOp::ConvTransposeOp(const NodeDef& node, const OpContext& context) 
         return phase_weights(all, shape_, window_.kernel[1], rows, columns, phase);
       };
       if (integer)
-        pieces_.push_back({rows, columns, Product(context, phase, part(weights.integers), bias, input.affine)});
+        pieces_.push_back({rows, columns, Product(context, phase, {part(weights.integers)}, bias, input.affine)});
       else
         pieces_.push_back({rows, columns, Product(context, phase, part(weights.floats))});
     }

@@ -29,9 +29,15 @@ class GemmOp final : public NodeOp {
     const Constant& stored = Params(node, context).required("weight");
     const int64_t depth = stored.dims.rank == 2 && stored.dims[1] > 0 ? stored.dims[1] : 1;
     const Weights weights = read_weights(node, context, integer, 2, [&](int64_t i) { return i / depth; });
-    const ProductShape shape{.groups = 1, .columns = weights.dims[0], .taps = 1, .channels = weights.dims[1]};
+    const Dims output = context.desc(node.outputs[0]).dims;
+    const ProductShape shape{.groups = 1,
+                             .columns = weights.dims[0],
+                             .taps = 1,
+                             .channels = weights.dims[1],
+                             .rows = expected_rows(output, output.rank - 1)};
     if (integer)
-      product_.emplace(context, shape, weights.integers, read_bias(node, context, shape.columns), input.affine);
+      product_.emplace(context, shape, IntegerWeights{weights.integers, weights.indices, weights.table},
+                       read_bias(node, context, shape.columns), input.affine);
     else
       product_.emplace(context, shape, weights.floats);
   }

@@ -30,6 +30,10 @@ TensorDesc require_output(const NodeDef& node, const OpContext& context, DType d
 // For operators that move elements: input 0 and the output have one dtype and, as levels, one affine.
 void require_same_type(const NodeDef& node, const OpContext& context);
 
+// The rows that a product will have, as far as the model says: all sizes but that of `axis`. A free batch counts as 1,
+// since that is where rows are few and speed depends on them; 0 where another size is free.
+int64_t expected_rows(const Dims& dims, int axis);
+
 // infer(): fails unless the tensor has this rank.
 void require_rank(const NodeDef& node, const TensorDesc& desc, int rank);
 

@@ -21,31 +21,36 @@ size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
 
 }  // namespace
 
-Product::Product(const OpContext& context, const ProductShape& shape, const std::vector<int8_t>& weights,
+Product::Product(const OpContext& context, const ProductShape& shape, const IntegerWeights& weights,
                  const std::vector<int32_t>& bias, const AffineInfo& input)
     : shape_(shape), bias_(bias) {
   const size_t columns = index(shape.groups * shape.columns);
-  WeightView all{weights.data(), columns, index(shape.taps), index(shape.channels)};
+  WeightView all{weights.values.data(), columns, index(shape.taps), index(shape.channels)};
   const ActivationLevels levels{input.lo, input.hi};
   std::vector<int8_t> u4_weights;
   if (const GemmKernel* u4 = forced_u4(context.isa, context.forced_kernel, all, levels)) {
     kernel_ = u4;
     u4_zero_ = u4_weight_zero(all).value();
-    for (const int8_t w : weights) u4_weights.push_back(static_cast<int8_t>(w + u4_zero_));
+    for (const int8_t w : weights.values) u4_weights.push_back(static_cast<int8_t>(w + u4_zero_));
     all.w = u4_weights.data();
+  } else if (const GemmKernel* lut4 = weights.indices.empty() ? nullptr
+                                                             : select_lut4(context.isa,
+                                                                           {.n = all.n,
+                                                                            .taps = all.taps,
+                                                                            .channels = all.channels,
+                                                                            .m = index(shape.rows)},
+                                                                           context.forced_kernel)) {
+    kernel_ = lut4;
   } else {
-    const GemmChoice choice = choose_gemm(Family::dot16, context.isa, all, levels, context.forced_kernel);
+    const GemmChoice choice =
+        choose_gemm(Family::dot16, context.isa, all, levels, context.forced_kernel, index(shape.rows));
     kernel_ = choice.kernel;
     block_ = choice.block;
   }
   panel_bytes_ = panel_bytes(*kernel_, all.taps, all.channels, block_);
   plan_chunks();
   packed_ = AlignedBytes(memory_size(index(shape.groups * panels_), panel_bytes_));
-  for (int64_t group = 0; group < shape.groups; ++group) {
-    const WeightView part{all.w + index(group * shape.columns) * all.taps * all.channels, index(shape.columns),
-                          all.taps, all.channels};
-    pack(*kernel_, part, levels, block_, packed_.data() + index(group * panels_) * panel_bytes_);
-  }
+  for (int64_t group = 0; group < shape.groups; ++group) pack_group(weights, all, levels, group);
   std::vector<int32_t> sums(columns);
   column_sums(all, sums.data());
   for (size_t n = 0; n < columns; ++n) {
@@ -71,6 +76,17 @@ Product::Product(const OpContext& context, const ProductShape& shape, const std:
     pack_f32(*kernel_, weights.data() + index(group) * columns * taps * channels, columns, taps, channels,
              packed_.data() + index(group * panels_) * panel_bytes_);
   padding_ = AlignedBytes(channels * sizeof(float));
+}
+
+void Product::pack_group(const IntegerWeights& weights, const WeightView& all, ActivationLevels levels, int64_t group) {
+  const size_t first = index(group * shape_.columns) * all.taps * all.channels;
+  std::byte* out = packed_.data() + index(group * panels_) * panel_bytes_;
+  if (kernel_->family == Family::lut4) {
+    pack_lut4(*kernel_, weights.indices.data() + first, weights.table.data(), index(shape_.columns), all.taps,
+              all.channels, out);
+  } else {
+    pack(*kernel_, {all.w + first, index(shape_.columns), all.taps, all.channels}, levels, block_, out);
+  }
 }
 
 void Product::plan_chunks() {

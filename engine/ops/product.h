@@ -18,6 +18,14 @@ struct ProductShape {
   int64_t columns = 1;  // per group: output channels
   int64_t taps = 1;
   int64_t channels = 1;  // per group and tap: input channels
+  int64_t rows = 0;      // of a run, as expected: a matter of speed alone; 0: many
+};
+
+// int8 weights [group][column][tap][channel]; where they come from a table of 16, also the indices into it.
+struct IntegerWeights {
+  std::vector<int8_t> values;
+  std::vector<uint8_t> indices = {};
+  std::vector<int8_t> table = {};
 };
 
 // Where the rows lie. Offsets and steps count elements.
@@ -41,8 +49,8 @@ struct RowTarget {
 
 class Product {
  public:
-  // Weights [group][column][tap][channel]; `bias` has one entry per output channel.
-  Product(const OpContext& context, const ProductShape& shape, const std::vector<int8_t>& weights,
+  // `bias` has one entry per output channel.
+  Product(const OpContext& context, const ProductShape& shape, const IntegerWeights& weights,
           const std::vector<int32_t>& bias, const AffineInfo& input);
   Product(const OpContext& context, const ProductShape& shape, const std::vector<float>& weights);
 
@@ -66,6 +74,7 @@ class Product {
   struct Part;  // what one task of the thread pool computes
 
   void plan_chunks();
+  void pack_group(const IntegerWeights& weights, const WeightView& all, ActivationLevels levels, int64_t group);
   void point_rows(const Call& call, const Part& part, const void** pointers) const;
   void run_part(const Call& call, const Part& part, std::byte* scratch) const;
   void store(const Call& call, const Part& part, const std::byte* acc, int64_t panel) const;

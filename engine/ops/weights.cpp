@@ -39,6 +39,11 @@ Weights read_integer_weights(const NodeDef& node, const OpContext& context, int 
         fail_node(node, "weight index ", int{indices[i]}, " is outside its table of ", entries.size());
       result.integers[i] = entries[indices[i]];
     }
+    if (entries.size() <= 16) {
+      result.indices.assign(indices.begin(), indices.end());
+      result.table.assign(entries.begin(), entries.end());
+      result.table.resize(16);
+    }
     return result;
   }
   if (weight.dtype != DType::i8 && weight.dtype != DType::u8)

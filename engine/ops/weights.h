@@ -16,6 +16,9 @@ struct Weights {
   Dims dims;
   std::vector<int8_t> integers;
   std::vector<float> floats;
+  // lut4 with 16 entries or fewer: where the integers come from, integers[i] = table[indices[i]]; else empty.
+  std::vector<uint8_t> indices;
+  std::vector<int8_t> table;  // 16 entries
 };
 
 // `channel_of(i)` gives the output channel of element i, for weights with one scale per channel.

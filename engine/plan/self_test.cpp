@@ -12,6 +12,7 @@
 #include "file/crc32c.h"
 #include "file/rans.h"
 #include "kernels/kernels.h"
+#include "kernels/u4/u4.h"
 #include "plan/self_test_elementwise.h"
 
 namespace fewbins {
@@ -91,11 +92,32 @@ bool test_integer_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t c
   std::vector<int8_t> weights(n * taps * channels);
   for (int8_t& w : weights) w = static_cast<int8_t>(draw_extreme(random, -magnitude, magnitude));
   const WeightView view{weights.data(), n, taps, channels};
-  const size_t block = dot16 ? block_for(view, levels) : 0;
+  const size_t block = dot16 ? block_for(kernel, view, levels) : 0;
   AlignedBytes packed(packed_bytes(kernel, n, taps, channels, block));
   pack(kernel, view, levels, block, packed.data());
   return equals_plain_sums<uint8_t>(kernel, weights, packed, n, taps, channels, block, 254, dot16 ? levels.lo : 0,
                                     random);
+}
+
+bool test_u4_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels, Random& random) {
+  if (!u4_depth_fits(taps, channels)) return true;
+  std::vector<int8_t> weights(n * taps * channels);
+  for (int8_t& w : weights) w = static_cast<int8_t>(draw_extreme(random, 0, 15));
+  AlignedBytes packed(packed_bytes(kernel, n, taps, channels, 0));
+  pack(kernel, {weights.data(), n, taps, channels}, {0, 15}, 0, packed.data());
+  return equals_plain_sums<uint8_t>(kernel, weights, packed, n, taps, channels, 0, 15, 0, random);
+}
+
+bool test_lut4_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels, Random& random) {
+  std::vector<int8_t> table(16);
+  for (int8_t& entry : table) entry = static_cast<int8_t>(draw_extreme(random, -127, 127));
+  std::vector<uint8_t> indices(n * taps * channels);
+  for (uint8_t& i : indices) i = static_cast<uint8_t>(draw_extreme(random, 0, 15));
+  std::vector<int8_t> weights;
+  for (const uint8_t i : indices) weights.push_back(table[i]);
+  AlignedBytes packed(packed_bytes(kernel, n, taps, channels, 0));
+  pack_lut4(kernel, indices.data(), table.data(), n, taps, channels, packed.data());
+  return equals_plain_sums<uint8_t>(kernel, weights, packed, n, taps, channels, 0, 255, 0, random);
 }
 
 bool test_i16_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels, Random& random) {
@@ -136,6 +158,10 @@ bool test_gemm(const GemmKernel& kernel, size_t n, size_t taps, size_t channels,
   switch (kernel.family) {
     case Family::f32:
       return test_float_gemm(kernel, n, taps, channels, random);
+    case Family::u4:
+      return test_u4_gemm(kernel, n, taps, channels, random);
+    case Family::lut4:
+      return test_lut4_gemm(kernel, n, taps, channels, random);
     case Family::dot32_i16:
       return test_i16_gemm(kernel, n, taps, channels, random);
     default:
@@ -169,13 +195,16 @@ bool test_depthwise(const DepthwiseKernel& kernel, size_t taps, size_t channels,
   AlignedBytes data(kPixels * taps * stride * sizeof(Element));
   std::vector<const void*> rows;
   for (size_t i = 0; i < kPixels * taps; ++i) rows.push_back(data.as<Element>() + i * stride);
+  const bool few = kernel.family == Family::depthwise_dot16;  // 25 taps of 23x23 fit 16 bits whatever the weights
+  const ActivationLevels levels = few ? ActivationLevels{-11, 11} : ActivationLevels{0, 255};
+  const int magnitude = few ? 11 : 127;
   for (size_t i = 0; i < kPixels * taps * stride; ++i)
-    data.as<Element>()[i] = static_cast<Element>(draw(random, 0, 255));
+    data.as<Element>()[i] = static_cast<Element>(draw(random, 0, levels.hi - levels.lo));
   std::vector<Weight> weights(channels * taps);
-  for (Weight& w : weights) w = static_cast<Weight>(draw(random, -128, 127));
+  for (Weight& w : weights) w = static_cast<Weight>(draw(random, -magnitude, magnitude));
   AlignedBytes packed(packed_depthwise_bytes(kernel, taps, channels));
   if constexpr (std::is_same_v<Weight, int8_t>)
-    pack_depthwise(kernel, weights.data(), taps, channels, packed.data());
+    pack_depthwise(kernel, weights.data(), taps, channels, packed.data(), levels);
   else
     pack_depthwise_f32(kernel, weights.data(), taps, channels, packed.data());
   AlignedBytes out(kPixels * channels * sizeof(Sum));
@@ -185,7 +214,7 @@ bool test_depthwise(const DepthwiseKernel& kernel, size_t taps, size_t channels,
       // Small integers: exact in float too.
       int64_t sum = 0;
       for (size_t t = 0; t < taps; ++t)
-        sum += static_cast<int64_t>(data.as<Element>()[(p * taps + t) * stride + c]) *
+        sum += (static_cast<int64_t>(data.as<Element>()[(p * taps + t) * stride + c]) + levels.lo) *
                static_cast<int64_t>(weights[c * taps + t]);
       if (out.as<Sum>()[p * channels + c] != static_cast<Sum>(sum)) return false;
     }
