@@ -74,8 +74,8 @@ def run(
 
     Returns:
         Rows with engine, isa, scheme, form, shape, gmacs (multiply-adds of the direct form), peak_fraction, temperature
-        (of the weights: warm or cold), selected (what the engine takes), over_direct (times faster than the best direct form of the
-        scheme), over_8bit and over_float (than their best direct form).
+        (of the weights: warm or cold), selected (what the engine takes), over_direct (times faster than the best direct
+        form of the scheme), over_8bit and over_float (than their best direct form).
 
     Raises:
         SchemeError, ArgumentError: a name that is unknown.

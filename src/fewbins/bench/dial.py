@@ -55,8 +55,8 @@ def _panel(isa: str, rows: Sequence[dict[str, Any]], landmarks: Sequence[str]) -
         f'<text x="{LEFT}" y="20" {TEXT} font-weight="bold">{escape(isa)}: {escape(rows[0]["shape"])}, one core</text>'
     ]
     if landmarks:
-        for line, text in enumerate(("longest block that", "always fits the scheme")):
-            parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{TOP - 22 + 14 * line}" {TEXT}>{text}</text>')
+        for at_line, text in enumerate(("longest block that", "always fits the scheme")):
+            parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{TOP - 22 + 14 * at_line}" {TEXT}>{text}</text>')
     for step in range(6):
         value = top * step / 5
         parts.append(_line(LEFT, y(value), WIDTH - RIGHT, y(value), "#ddd"))

@@ -52,6 +52,7 @@ def conv(
         return
     for isa_name, shape in dict.fromkeys((row["isa"], row["shape"]) for row in rows):
         mine = [row for row in rows if (row["isa"], row["shape"]) == (isa_name, shape)]
+        warm = [row for row in mine if row["temperature"] == "warm"]
         cold = {(row["scheme"], row["form"], row["kernel"]): row for row in mine if row["temperature"] == "cold"}
         print_table(
             f"{isa_name}: {shape}, GMAC/s of the direct form; * what the engine takes",
@@ -59,7 +60,7 @@ def conv(
                 "scheme", "form", "kernel", "warm ms", "GMAC/s", "x direct", "x 8bit", "x float",
                 "cold ms", "GMAC/s cold", "x direct cold",
             ),
-            [_cells(row, cold[row["scheme"], row["form"], row["kernel"]]) for row in mine if row["temperature"] == "warm"],
+            [_cells(row, cold[row["scheme"], row["form"], row["kernel"]]) for row in warm],
             right=(
                 "warm ms", "GMAC/s", "x direct", "x 8bit", "x float", "cold ms", "GMAC/s cold", "x direct cold",
             ),
