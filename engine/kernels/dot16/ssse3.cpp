@@ -166,24 +166,26 @@ struct PublishedTile {
   const int8_t* panel = nullptr;
   size_t left = 0;  ///< steps that the block still has
   alignas(16) int16_t lanes[kSide][kSide];
-  int32_t sums[kSide][kSide] = {};
+  alignas(16) int32_t sums[kSide][kSide] = {};  // [column][row], as the lanes
 
   void start() {
     uint32_t steps;
     __builtin_memcpy(&steps, panel, sizeof steps);
     left = steps;
-    int16_t starts[kSide];
-    __builtin_memcpy(starts, panel + 16, sizeof starts);
     for (size_t j = 0; j < kSide; ++j) {
-      for (size_t i = 0; i < kSide; ++i) lanes[j][i] = starts[j];
+      int16_t lane;
+      __builtin_memcpy(&lane, panel + 16 + 2 * j, sizeof lane);
+      _mm_store_si128(reinterpret_cast<__m128i*>(lanes[j]), _mm_set1_epi16(lane));
     }
     panel += 32;
   }
   void widen() {
     for (size_t j = 0; j < kSide; ++j) {
-      for (size_t i = 0; i < kSide; ++i) {
-        sums[i][j] = static_cast<int32_t>(static_cast<uint32_t>(sums[i][j]) + static_cast<uint32_t>(lanes[j][i]));
-      }
+      const __m128i lane = _mm_load_si128(reinterpret_cast<const __m128i*>(lanes[j]));
+      const __m128i sign = _mm_srai_epi16(lane, 15);
+      __m128i* sum = reinterpret_cast<__m128i*>(sums[j]);
+      _mm_store_si128(sum, _mm_add_epi32(_mm_load_si128(sum), _mm_unpacklo_epi16(lane, sign)));
+      _mm_store_si128(sum + 1, _mm_add_epi32(_mm_load_si128(sum + 1), _mm_unpackhi_epi16(lane, sign)));
     }
   }
   void add(const uint8_t* pairs, size_t steps) {
@@ -219,7 +221,10 @@ void dot16_8x8k2__ssse3(const GemmTask& task) {
       tile.add(pairs, quads * 2);
     }
   }
-  __builtin_memcpy(task.tile, tile.sums, sizeof tile.sums);
+  int32_t* out = static_cast<int32_t*>(task.tile);
+  for (size_t i = 0; i < kSide; ++i) {
+    for (size_t j = 0; j < kSide; ++j) out[i * kSide + j] = tile.sums[j][i];
+  }
 }
 
 }  // namespace fewbins
