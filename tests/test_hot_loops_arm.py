@@ -26,10 +26,17 @@ LOOPS = [
     ("dot16/neon", NEON64, "smlal", 32, 12),
     ("dot16/neon_24x8", NEON64, "smlal", 48, 20),
     ("dot32_i16/neon", NEON64, "smlal", 128, 16),
+    ("u4/neon", NEON64, "umlal", 96, 37),
+    ("lut4/neon", NEON64, "smull|addp|sadalp", 64, 43),
+    ("lut4/neon_dot", DOT, "sdot", 32, 44),
+    ("depthwise_dot32/neon", NEON64, "smlal", 16, 19),
+    ("depthwise_dot16/neon", NEON64, "smlal", 8, 13),
     ("f32/neon", NEON32, "vmla", 32, 12),
     ("dot32/neon", NEON32, "vmull|vmlal|vpadal", 24, 8),
     ("dot16/neon", NEON32, "vmlal", 16, 8),
     ("dot32_i16/neon", NEON32, "vmlal", 32, 6),
+    ("u4/neon", NEON32, "vmlal", 48, 23),
+    ("depthwise_dot16/neon", NEON32, "vmlal", 8, 13),
 ]
 # With 16 registers and no addressing by two registers, more pointers move.
 MOST_ADDED = {"aarch64": 5, "arm": 17}
@@ -57,12 +64,12 @@ def inner_loops(assembly: str) -> list[list[str]]:
         elif re.match(r"\s*[a-z]", line):
             text = re.split(r"\s*(?://|@ )", line.strip())[0]
             lines.append(text)
-            jump = re.match(r"(?:b|cb|tb)[.\w]*\s.*?(\.\w+|\d+b)$", text)
+            jump = re.match(r"(?:b|cb|tbn?z)[.\w]*\s.*?(\.\w+|\d+b)$", text)
             target = labels.get(jump[1].removesuffix("b") if jump[1][0] != "." else jump[1]) if jump else None
             if target is None:
                 continue
             body = lines[target:]
-            if not any(re.match(r"(?:b|cb|tb)[.\w]*\s.*(\.\w+|\db)$", other) for other in body[:-1]):
+            if not any(re.match(r"(?:b|cb|tbn?z)[.\w]*\s.*(\.\w+|\db)$", other) for other in body[:-1]):
                 loops.append(body)
     return loops
 

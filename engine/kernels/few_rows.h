@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of few rows on x86, where the weights stream from memory once and bound everything: written once over vectors
+// Products of few rows, where the weights stream from memory once and bound everything: written once over vectors
 // and over the form of the weights, bytes or nibbles. lut4/README.md has the layout and the counts.
 //
 // A panel is four streams of nr / 4 columns each, read side by side: one alone does not keep enough of the CPU's

@@ -97,6 +97,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)" AND CMAKE_SIZEOF_VOID_P EQUAL
        kernels/dot16/neon_24x8.cpp
        kernels/dot32_i16/neon.cpp
        kernels/u4/neon.cpp
+       kernels/lut4/neon.cpp
+       kernels/lut4/neon_dot.cpp
        kernels/winograd/neon.cpp
        kernels/depthwise_f32/neon.cpp
        kernels/depthwise_dot32/neon.cpp
@@ -111,6 +113,7 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)")
        kernels/dot16/neon.cpp
        kernels/dot32_i16/neon.cpp
        kernels/u4/neon.cpp
+       kernels/lut4/neon.cpp
        kernels/depthwise_f32/neon.cpp
        kernels/depthwise_dot32/neon.cpp
        kernels/depthwise_dot16/neon.cpp)
