@@ -19,8 +19,6 @@ namespace {
 constexpr int64_t kMostRun = 64;           // tiles of a line that are transformed together
 constexpr size_t kChunkBytes = 256 << 10;  // V and the sums of a chunk
 constexpr size_t kLine = 64;               // of the cache
-constexpr size_t kFarBytes = 768 << 10;    // of packed weights, from here on beyond the second-level cache
-constexpr size_t kFarTiles = 12;           // of a chunk
 
 size_t index(int64_t i) { return static_cast<size_t>(i); }
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -82,7 +80,6 @@ class WinogradOp final : public NodeOp {
   [[nodiscard]] std::vector<int64_t> line_starts(const Part& part) const;
   void transform(const Part& part) const;
   void point_rows(const Part& part) const;
-  void fetch(size_t panel, size_t position) const;
   void multiply(const Part& part, size_t panel) const;
   void store(const Part& part, size_t panel, int64_t line) const;
 
@@ -265,33 +262,19 @@ void WinogradOp::point_rows(const Part& part) const {
   }
 }
 
-// Asks for the weights of a position.
-void WinogradOp::fetch(size_t panel, size_t position) const {
-  const WinogradPosition& next = weights_.positions()[position];
-  const std::byte* from = weights_.panel(panel, next);
-  const std::byte* end = from + weights_.bytes_of(position);
-  constexpr int kRead = 0;
-  constexpr int kSecondLevel = 2;
-  for (; from < end; from += kLine) __builtin_prefetch(from, kRead, kSecondLevel);
-}
-
 void WinogradOp::multiply(const Part& part, size_t panel) const {
   const size_t count = part.tile_count();
   const size_t nr = weights_.nr();
-  // Weights that do not stay in the second-level cache are asked for while the position before is computed, where that
-  // takes long enough: at 14x14 256 channels gain 15 to 30 %.
-  const bool far = weights_.packed_bytes() >= kFarBytes && count >= kFarTiles;
   auto* const* pointers = reinterpret_cast<const void* const*>(part.scratch + part.state.rows_at);
   for (size_t p = 0; p < form_.positions(); ++p) {
     const WinogradPosition& position = weights_.positions()[p];
     const size_t mr = position.kernel->mr;
     GemmTask task{.rows = pointers,
                   .taps = form_.taps(),
-                  .depth = weights_.depth(),
+                  .depth = position.depth,
                   .panel = weights_.panel(panel, position),
                   .tile = nullptr,
                   .block = position.block};
-    if (far && p + 1 < form_.positions()) fetch(panel, p + 1);
     for (size_t first = 0; first < count; first += mr) {
       task.rows = pointers;
       task.tile = part.sums(p) + first * nr;

@@ -60,41 +60,26 @@ ByteRange byte_range(const WinogradMatrices& matrices, size_t position, Activati
   return {v.lo, {lo, v.hi - v.lo + lo}};
 }
 
-// The row of a set with a given width for bytes; nullptr where there is none.
-const GemmKernel* row_of_width(size_t nr, Isa isa, size_t block) {
-  const GemmKernel* best = nullptr;
-  for (const GemmKernel& kernel : gemm_kernels()) {
-    const bool can = kernel.family == Family::dot32 || (kernel.family == Family::dot16 && block > 0);
-    if (!can || kernel.nr != nr || !isa_includes(isa, kernel.isa)) continue;
-    if (best == nullptr || kernel.isa > best->isa || (kernel.isa == best->isa && kernel.family == Family::dot16))
-      best = &kernel;
-  }
-  return best;
-}
-
-// Positions share their panels, so their rows have one width.
-bool join_widths(std::vector<WinogradPosition>& positions, const std::vector<size_t>& blocks, Isa isa) {
-  for (const WinogradPosition& like : positions) {
-    const size_t nr = like.kernel->nr;
-    std::vector<WinogradPosition> joined = positions;
-    bool all = true;
-    for (size_t p = 0; p < joined.size() && all; ++p) {
-      if (joined[p].kernel->nr == nr) continue;
-      joined[p].kernel = row_of_width(nr, isa, blocks[p]);
-      all = joined[p].kernel != nullptr;
-      if (all) joined[p].block = joined[p].kernel->family == Family::dot16 ? blocks[p] : 0;
-    }
-    if (!all) continue;
-    positions = std::move(joined);
-    return true;
-  }
-  return false;
-}
-
 std::vector<int8_t> narrow(const std::vector<int16_t>& u) {
   std::vector<int8_t> bytes(u.size());
   std::ranges::transform(u, bytes.begin(), [](int16_t x) { return static_cast<int8_t>(x); });
   return bytes;
+}
+
+// The row for bytes of width nr, with its block; nullptr where a set has none.
+GemmChoice choose_width(size_t nr, Isa isa, const WeightView& view, ActivationLevels levels) {
+  GemmChoice best{nullptr, 0};
+  for (const GemmKernel& kernel : gemm_kernels()) {
+    const bool blocked = kernel.family == Family::dot16;
+    if ((kernel.family != Family::dot32 && !blocked) || (kernel.flags & kernel_flag::few_rows) != 0 ||
+        kernel.nr != nr || !isa_includes(isa, kernel.isa))
+      continue;
+    if (best.kernel != nullptr && (kernel.isa < best.kernel->isa || (kernel.isa == best.kernel->isa && !blocked)))
+      continue;
+    const size_t block = blocked ? block_for(kernel, view, levels) : 0;
+    if (!blocked || block > 0) best = {&kernel, block};
+  }
+  return best;
 }
 
 }  // namespace
@@ -110,6 +95,27 @@ int64_t largest_sum(const Kernels3x3& kernels, ActivationLevels levels) {
   return std::max(-levels.lo, levels.hi) * most;
 }
 
+// Positions share their panels, so their rows have one width.
+template <class Choose>
+bool WinogradWeights::join_widths(const Choose& choose) {
+  for (const WinogradPosition& like : positions_) {
+    const size_t nr = like.kernel->nr;
+    std::vector<WinogradPosition> joined = positions_;
+    bool all = true;
+    for (size_t p = 0; p < joined.size() && all; ++p) {
+      if (joined[p].kernel->nr == nr) continue;
+      const GemmChoice choice = choose(p, nr);
+      joined[p].kernel = choice.kernel;
+      joined[p].block = choice.block;
+      all = choice.kernel != nullptr;
+    }
+    if (!all) continue;
+    positions_ = std::move(joined);
+    return true;
+  }
+  return false;
+}
+
 std::optional<WinogradWeights> WinogradWeights::make(WinogradForm form, Isa isa, const Kernels3x3& kernels,
                                                      ActivationLevels levels) {
   const WinogradMatrices& matrices = matrices_of(form);
@@ -121,29 +127,32 @@ std::optional<WinogradWeights> WinogradWeights::make(WinogradForm form, Isa isa,
   WinogradWeights result;
   result.matrices_ = &matrices;
   result.positions_.resize(matrices.positions());
-  std::vector<size_t> blocks(matrices.positions(), 0);
-  for (size_t p = 0; p < matrices.positions(); ++p) {
-    WinogradPosition& position = result.positions_[p];
-    if (!matrices.bytes) {
-      position.kernel = &select_gemm(Family::dot32_i16, isa, {kernels.columns, taps, kernels.channels, 0});
-      continue;
-    }
-    if (!transformed.at(p, u)) return std::nullopt;
-    const ByteRange range = byte_range(matrices, p, levels);
+  const auto choose = [&](size_t p, size_t width) {
+    if (!matrices.bytes)
+      return GemmChoice{&select_gemm(Family::dot32_i16, isa, {kernels.columns, taps, kernels.channels}), 0};
+    if (!transformed.at(p, u)) return GemmChoice{nullptr, 0};
+    const ActivationLevels range = byte_range(matrices, p, levels).levels;
     const std::vector<int8_t> bytes = narrow(u);
     const WeightView view{bytes.data(), kernels.columns, taps, kernels.channels};
-    const GemmChoice choice = choose_gemm(Family::dot16, isa, view, range.levels);
+    return width == 0 ? choose_gemm(Family::dot16, isa, view, range) : choose_width(width, isa, view, range);
+  };
+  for (size_t p = 0; p < matrices.positions(); ++p) {
+    WinogradPosition& position = result.positions_[p];
+    const GemmChoice choice = choose(p, 0);
+    if (choice.kernel == nullptr) return std::nullopt;
     position.kernel = choice.kernel;
     position.block = choice.block;
-    blocks[p] = choice.block > 0 ? choice.block : block_for(view, range.levels);
-    position.input_offset = static_cast<uint8_t>(levels.lo * input_factor_sum(matrices, p) - range.lowest);
+    if (matrices.bytes) {
+      const int32_t lowest = byte_range(matrices, p, levels).lowest;
+      position.input_offset = static_cast<uint8_t>(levels.lo * input_factor_sum(matrices, p) - lowest);
+    }
   }
-  if (!join_widths(result.positions_, blocks, isa)) return std::nullopt;
+  if (!result.join_widths(choose)) return std::nullopt;
 
   const size_t nr = result.nr();
   result.panels_ = (kernels.columns + nr - 1) / nr;
-  result.depth_ = depth_of(*result.positions_.front().kernel, kernels.channels);
   for (WinogradPosition& position : result.positions_) {
+    position.depth = depth_of(*position.kernel, kernels.channels);
     position.panel_offset = result.panel_bytes_;
     result.panel_bytes_ += panel_bytes(*position.kernel, taps, kernels.channels, position.block);
   }

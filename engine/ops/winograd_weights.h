@@ -19,6 +19,7 @@ namespace fewbins {
 struct WinogradPosition {
   const GemmKernel* kernel = nullptr;
   size_t block = 0;
+  size_t depth = 0;          // of a tap, as the kernel counts it
   size_t panel_offset = 0;   // inside a panel
   uint8_t input_offset = 0;  // byte forms: V = B^T u B + this
 };
@@ -43,16 +44,10 @@ class WinogradWeights {
   [[nodiscard]] const std::vector<WinogradPosition>& positions() const { return positions_; }
   [[nodiscard]] size_t nr() const { return positions_.front().kernel->nr; }
   [[nodiscard]] size_t panels() const { return panels_; }
-  [[nodiscard]] size_t depth() const { return depth_; }
   [[nodiscard]] const std::byte* panel(size_t panel, const WinogradPosition& position) const {
     return packed_.data() + panel * panel_bytes_ + position.panel_offset;
   }
   [[nodiscard]] size_t packed_bytes() const { return packed_.size(); }
-  // Of one position in a panel.
-  [[nodiscard]] size_t bytes_of(size_t position) const {
-    const size_t next = position + 1 < positions_.size() ? positions_[position + 1].panel_offset : panel_bytes_;
-    return next - positions_[position].panel_offset;
-  }
   // [output of a tile][column of the panel]: what A^T M A lacks to be odd * 2^shift * sum q_a * q_w, modulo 2^32.
   [[nodiscard]] const int32_t* constants(size_t panel) const {
     return constants_.data() + panel * matrices_->outputs() * nr();
@@ -62,11 +57,13 @@ class WinogradWeights {
 
  private:
   WinogradWeights() = default;
+  // `choose(position, width)` gives another row of that width.
+  template <class Choose>
+  bool join_widths(const Choose& choose);
 
   const WinogradMatrices* matrices_ = nullptr;
   std::vector<WinogradPosition> positions_;
   size_t panels_ = 0;
-  size_t depth_ = 0;
   size_t panel_bytes_ = 0;  // of all positions
   AlignedBytes packed_;     // [panel][position]
   std::vector<int32_t> constants_;
