@@ -97,7 +97,7 @@ const GemmKernel* select_lut4(Isa cap, const GemmProblem& problem, std::string_v
 /// The kernel for a problem: a pure function of its arguments and of the cost table. dot16 is a wish: where `block` is
 /// 0, or the cap has an 8-bit dot product that is faster, the row returned is one of dot32, so look at its `family`.
 /// `forced` names a row to take if it is in reach of `cap` and can do the problem; otherwise it is ignored. Throws Error
-/// for a u4 problem deeper than u4 is (kernels/u4/u4.h).
+/// for a u4 problem deeper than u4 is (kernels/pack_u4.h).
 const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced = {});
 
 /// Signed weights, row n is one output column: w[(n * taps + t) * channels + c].

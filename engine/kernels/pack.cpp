@@ -9,7 +9,7 @@
 #include "kernels/pack_arm.h"
 #include "kernels/pack_few_rows.h"
 #include "kernels/pack_steps.h"
-#include "kernels/u4/u4.h"
+#include "kernels/pack_u4.h"
 
 namespace fewbins {
 namespace {

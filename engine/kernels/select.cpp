@@ -3,7 +3,7 @@
 // CPU that the defaults do not know, are taken by rule.
 #include "kernels/costs.h"
 #include "kernels/kernels.h"
-#include "kernels/u4/u4.h"
+#include "kernels/pack_u4.h"
 
 namespace fewbins {
 namespace {

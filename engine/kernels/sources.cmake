@@ -16,6 +16,7 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/select.cpp
     kernels/pack.cpp
     kernels/pack_steps.cpp
+    kernels/pack_u4.cpp
     kernels/pack_arm.cpp
     kernels/pack_depthwise.cpp
     kernels/pack_few_rows.cpp
@@ -23,7 +24,6 @@ set(FEWBINS_KERNEL_SOURCES
     kernels/dot32/scalar.cpp
     kernels/dot16/scalar.cpp
     kernels/dot32_i16/scalar.cpp
-    kernels/u4/u4.cpp
     kernels/u4/scalar.cpp
     kernels/lut4/scalar.cpp
     kernels/depthwise_f32/scalar.cpp

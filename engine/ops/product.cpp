@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/thread_pool.h"
-#include "kernels/u4/u4.h"
+#include "kernels/pack_u4.h"
 
 namespace fewbins {
 

@@ -12,7 +12,7 @@
 #include "file/crc32c.h"
 #include "file/rans.h"
 #include "kernels/kernels.h"
-#include "kernels/u4/u4.h"
+#include "kernels/pack_u4.h"
 #include "plan/self_test_elementwise.h"
 
 namespace fewbins {

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "kernel_fixtures.h"
-#include "kernels/u4/u4.h"
+#include "kernels/pack_u4.h"
 #include "op_fixture.h"
 
 namespace fewbins {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/u4/u4.h"
+#include "kernels/pack_u4.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Around the kernels of the four-bit algorithm: its limit, its proof and its zero points. See README.md.
+// Around the kernels of the four-bit algorithm: its limit, its proof and its zero points. See u4/README.md.
 #pragma once
 
 #include <cstddef>
