@@ -75,13 +75,23 @@ template <class V>
 struct Nibbles {
   using Vector = typename V::Vector;
   static constexpr size_t kStep = sizeof(Vector);
-  Vector table;
+  const void* entries;
+  Vector table = V::load(entries);
   Vector mask = V::set8(15);
-  explicit Nibbles(const void* table_) : table(V::load(table_)) {}
+  explicit Nibbles(const void* panel) : entries(panel) {}
   void load(const char* at, Vector& low, Vector& high) const {
     const Vector both = V::load(at);
-    low = V::look_up(table, V::both(both, mask));
-    high = V::look_up(table, V::both(V::shift_right4(both), mask));
+    low = look_up(V::both(both, mask));
+    high = look_up(V::both(V::shift_right4(both), mask));
+  }
+  [[nodiscard]] Vector look_up(Vector index) const {
+    if constexpr (requires { V::kTableInMemory; }) {  // a look-up destroys its copy: no register for the original
+      const void* again = entries;
+      __asm__("" : "+r"(again));
+      return V::look_up(V::load(again), index);
+    } else {
+      return V::look_up(table, index);
+    }
   }
 };
 
@@ -98,12 +108,14 @@ void sum_rows(const GemmTask& task, const W& weights, const char* panel, size_t 
   }
   typename V::Row rows[kRows];
   uint32_t missing[kRows] = {};
+  const typename V::Row* row = rows;
   for (size_t t = 0; t < task.taps; ++t) {
     for (size_t k = 0; k < task.depth; k += kChunk) {
       const size_t depths = task.depth - k < kChunk ? task.depth - k : kChunk;
       for (size_t i = 0; i < kRows; ++i) {
         missing[i] += rows[i].template fill<V>(static_cast<const uint8_t*>(task.rows[t * kMr + first + i]) + k, depths);
       }
+      __asm__ volatile("" : "+r"(row) : : "memory");  // hides that rows lie on the stack: a test looks for spills
       for (size_t d = 0; d < depths; d += 8, at += W::kStep) {
 #pragma GCC unroll 4
         for (size_t s = 0; s < kStreams; ++s) {
@@ -113,8 +125,8 @@ void sum_rows(const GemmTask& task, const W& weights, const char* panel, size_t 
           weights.load(at + s * stream, low, high);
 #pragma GCC unroll 4
           for (size_t i = 0; i < kRows; ++i) {
-            sums[i][s] = V::dot(sums[i][s], rows[i], d, low);
-            sums[i][s] = V::dot(sums[i][s], rows[i], d + 4, high);
+            sums[i][s] = V::dot(sums[i][s], row[i], d, low);
+            sums[i][s] = V::dot(sums[i][s], row[i], d + 4, high);
           }
         }
       }
@@ -135,19 +147,11 @@ void run_few_rows(const GemmTask& task) {
   const W<V> weights(panel);
   const size_t stream = task.taps * ((task.depth + 7) / 8) * W<V>::kStep;
   const size_t m = task.m != 0 ? task.m : kMr;
-  for (size_t first = 0; first < m;) {
-    const size_t left = m - first;
-    if (left >= 4 && V::kMostRows >= 4) {
-      sum_rows<V, W<V>, V::kMostRows>(task, weights, panel + kTable, stream, first);
-      first += 4;
-    } else if (left >= 2) {
-      sum_rows<V, W<V>, 2>(task, weights, panel + kTable, stream, first);
-      first += 2;
-    } else {
-      sum_rows<V, W<V>, 1>(task, weights, panel + kTable, stream, first);
-      first += 1;
-    }
+  size_t first = 0;
+  if constexpr (V::kMostRows == 2) {
+    for (; first + 2 <= m; first += 2) sum_rows<V, W<V>, 2>(task, weights, panel + kTable, stream, first);
   }
+  for (; first < m; ++first) sum_rows<V, W<V>, 1>(task, weights, panel + kTable, stream, first);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct Avx2 {
   using Vector = __m256i;
   using Row = CentredRow;
   static constexpr size_t kColumns = 8;
-  static constexpr size_t kMostRows = 2;
+  static constexpr size_t kMostRows = 1;
   static Vector load(const void* p) { return _mm256_load_si256(static_cast<const Vector*>(p)); }
   static void store(int32_t* p, Vector x) { _mm256_store_si256(reinterpret_cast<Vector*>(p), x); }
   static Vector set8(int8_t x) { return _mm256_set1_epi8(x); }

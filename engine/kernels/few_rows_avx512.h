@@ -19,7 +19,7 @@ namespace {
 struct Avx512 {
   using Vector = __m512i;
   static constexpr size_t kColumns = 16;
-  static constexpr size_t kMostRows = 4;
+  static constexpr size_t kMostRows = 2;
   static Vector load(const void* p) { return _mm512_load_si512(p); }
   static void store(int32_t* p, Vector x) { _mm512_store_si512(p, x); }
   static Vector set8(int8_t x) { return _mm512_set1_epi8(x); }

@@ -15,7 +15,8 @@ struct Ssse3 {
   using Vector = __m128i;
   using Row = CentredRow;
   static constexpr size_t kColumns = 4;
-  static constexpr size_t kMostRows = 2;
+  static constexpr size_t kMostRows = 1;
+  static constexpr bool kTableInMemory = true;
   static Vector load(const void* p) { return _mm_load_si128(static_cast<const Vector*>(p)); }
   static void store(int32_t* p, Vector x) { _mm_store_si128(reinterpret_cast<Vector*>(p), x); }
   static Vector set8(int8_t x) { return _mm_set1_epi8(x); }

@@ -118,7 +118,7 @@ struct Requantizer {
   }
 };
 
-template <class V, bool kDirect>
+template <class V, bool kDirect, bool kWhole>
 struct LineOutput {
   const DepthwiseLineTask& task;
   size_t c;
@@ -129,11 +129,11 @@ struct LineOutput {
 
   void store(const Sums<V>& sums, size_t pixel) const {
     if constexpr (!kDirect) {
-      store_int32<V>(sums, task.sums + pixel * task.channels + c, count);
+      store_int32<V>(sums, task.sums + pixel * task.channels + c, kWhole ? V::kChannels : count);
     } else {
       const typename V::Bytes u = requantize(sums);
       uint8_t* out = task.out + pixel * task.channels + c;
-      if (count == V::kChannels) {
+      if constexpr (kWhole) {
         V::store(out, u);
       } else {
         alignas(64) uint8_t whole[V::kChannels];
@@ -147,85 +147,134 @@ struct LineOutput {
 /// The three pixels of an input column, from channel c on.
 struct Column {
   const uint8_t* pixel[3];
+  /// One that may lie outside the line.
   Column(const DepthwiseLineTask& task, ptrdiff_t x, size_t c) {
     const bool inside = static_cast<size_t>(x) < task.width;
     for (size_t r = 0; r < 3; ++r) {
       pixel[r] = (inside ? task.lines[r] + static_cast<size_t>(x) * task.steps[r] : task.padding) + c;
     }
   }
+  void advance(const DepthwiseLineTask& task, size_t pixels) {
+    for (size_t r = 0; r < 3; ++r) pixel[r] += pixels * task.steps[r];
+  }
 };
 
-/// A line of a 3x3 window. Rows 0 and 1 are interleaved once per column and stay in registers for the outputs that need
-/// them; row 2 is interleaved with itself a pixel on: output x takes its first tap from the pair at x, the other two
-/// from the pair at x + 1.
-template <class V, size_t kStride, bool kDirect>
-void sum_line(const DepthwiseLineTask& task, PackedBlock<V> block, size_t c, size_t count) {
-  using Bytes = typename V::Bytes;
-  const LineOutput<V, kDirect> output(task, c, count);
-  struct Pair {
-    Bytes low;
-    Bytes high;
-    Pair(Bytes a, Bytes b) : low(V::unpack_low8(a, b)), high(V::unpack_high8(a, b)) {}
+/// Two vectors interleaved, and what of them lies over the window: rows 0 and 1 of a column are interleaved once and
+/// stay in registers for the outputs that need them; row 2 is interleaved with itself a pixel on: output x takes its
+/// first tap from the pair at x, the other two from the pair at x + 1.
+template <class V>
+struct Pair {
+  typename V::Bytes low;
+  typename V::Bytes high;
+  Pair(typename V::Bytes a, typename V::Bytes b) : low(V::unpack_low8(a, b)), high(V::unpack_high8(a, b)) {}
+};
+
+template <class V>
+inline Pair<V> upper(const Column& column) {
+  return {V::load(column.pixel[0]), V::load(column.pixel[1])};
+}
+template <class V>
+inline typename V::Bytes lower(const Column& column) {
+  return V::load(column.pixel[2]);
+}
+
+/// The first output whose column first + stride * p + offset is at `x` or beyond.
+inline size_t output_at(const DepthwiseLineTask& task, ptrdiff_t x, ptrdiff_t offset) {
+  const ptrdiff_t distance = x - task.first - offset;
+  const auto stride = static_cast<ptrdiff_t>(task.stride);
+  const size_t p = distance <= 0 ? 0 : static_cast<size_t>((distance + stride - 1) / stride);
+  return p < task.pixels ? p : task.pixels;
+}
+
+template <class V, bool kDirect, bool kWhole>
+void sum_line1(const DepthwiseLineTask& task, PackedBlock<V> block, size_t c, size_t count) {
+  const LineOutput<V, kDirect, kWhole> output(task, c, count);
+  const Column left(task, task.first, c);
+  const Column middle(task, task.first + 1, c);
+  Pair<V> v0 = upper<V>(left);
+  Pair<V> v1 = upper<V>(middle);
+  typename V::Bytes below = lower<V>(middle);
+  Pair<V> h0(lower<V>(left), below);
+  const auto step = [&](size_t p, const Column& right) __attribute__((always_inline)) {
+    block.at = keep_in_loop(block.at);
+    Sums<V> sums{block.start(0), block.start(1)};
+    sums.add(v0.low, v0.high, block, 0);
+    sums.add(h0.low, h0.high, block, 3);
+    sums.add(v1.low, v1.high, block, 1);
+    const Pair<V> v2 = upper<V>(right);
+    sums.add(v2.low, v2.high, block, 2);
+    const typename V::Bytes last = lower<V>(right);
+    const Pair<V> h1(below, last);
+    sums.add(h1.low, h1.high, block, 4);
+    v0 = v1;
+    v1 = v2;
+    h0 = h1;
+    below = last;
+    output.store(sums, p);
   };
-  ptrdiff_t x = task.first;
-  const Column left(task, x, c);
-  Pair v0(V::load(left.pixel[0]), V::load(left.pixel[1]));
-  Bytes below = V::load(left.pixel[2]);
-  if constexpr (kStride == 1) {
-    const Column middle(task, x + 1, c);
-    Pair v1(V::load(middle.pixel[0]), V::load(middle.pixel[1]));
-    const Bytes next = V::load(middle.pixel[2]);
-    Pair h0(below, next);
-    below = next;
-    for (size_t p = 0; p < task.pixels; ++p, ++x) {
-      const Column right(task, x + 2, c);
-      block.at = keep_in_loop(block.at);
-      Sums<V> sums{block.start(0), block.start(1)};
-      sums.add(v0.low, v0.high, block, 0);
-      sums.add(h0.low, h0.high, block, 3);
-      sums.add(v1.low, v1.high, block, 1);
-      const Pair v2(V::load(right.pixel[0]), V::load(right.pixel[1]));
-      sums.add(v2.low, v2.high, block, 2);
-      const Bytes last = V::load(right.pixel[2]);
-      const Pair h1(below, last);
-      sums.add(h1.low, h1.high, block, 4);
-      v0 = v1;
-      v1 = v2;
-      h0 = h1;
-      below = last;
-      output.store(sums, p);
-    }
+  const auto column = [&](size_t p) { return Column(task, task.first + static_cast<ptrdiff_t>(p) + 2, c); };
+  const size_t inside = output_at(task, 0, 2);
+  const size_t end = output_at(task, static_cast<ptrdiff_t>(task.width), 2);
+  size_t p = 0;
+  for (; p < inside; ++p) step(p, column(p));
+  Column right = column(p);
+  for (; p < end; ++p, right.advance(task, 1)) step(p, right);
+  for (; p < task.pixels; ++p) step(p, column(p));
+}
+
+template <class V, bool kDirect, bool kWhole>
+void sum_line2(const DepthwiseLineTask& task, PackedBlock<V> block, size_t c, size_t count) {
+  const LineOutput<V, kDirect, kWhole> output(task, c, count);
+  const Column left(task, task.first, c);
+  Pair<V> v0 = upper<V>(left);
+  typename V::Bytes below = lower<V>(left);
+  const auto step = [&](size_t p, const Column& middle, const Column& right) __attribute__((always_inline)) {
+    block.at = keep_in_loop(block.at);
+    Sums<V> sums{block.start(0), block.start(1)};
+    sums.add(v0.low, v0.high, block, 0);
+    const Pair<V> v1 = upper<V>(middle);
+    sums.add(v1.low, v1.high, block, 1);
+    v0 = upper<V>(right);
+    sums.add(v0.low, v0.high, block, 2);
+    const typename V::Bytes next = lower<V>(middle);
+    const Pair<V> h0(below, next);
+    sums.add(h0.low, h0.high, block, 3);
+    below = lower<V>(right);
+    const Pair<V> h1(next, below);
+    sums.add(h1.low, h1.high, block, 4);
+    output.store(sums, p);
+  };
+  const auto column = [&](size_t p, ptrdiff_t k) {
+    return Column(task, task.first + 2 * static_cast<ptrdiff_t>(p) + k, c);
+  };
+  const size_t inside = output_at(task, 0, 1);
+  const size_t end = output_at(task, static_cast<ptrdiff_t>(task.width), 2);
+  size_t p = 0;
+  for (; p < inside; ++p) step(p, column(p, 1), column(p, 2));
+  Column middle = column(p, 1);
+  Column right = column(p, 2);
+  for (; p < end; ++p, middle.advance(task, 2), right.advance(task, 2)) step(p, middle, right);
+  for (; p < task.pixels; ++p) step(p, column(p, 1), column(p, 2));
+}
+
+template <class V, bool kDirect, bool kWhole>
+void sum_line(const DepthwiseLineTask& task, PackedBlock<V> block, size_t c, size_t count) {
+  if (task.stride == 1) {
+    sum_line1<V, kDirect, kWhole>(task, block, c, count);
   } else {
-    for (size_t p = 0; p < task.pixels; ++p, x += 2) {
-      const Column middle(task, x + 1, c);
-      const Column right(task, x + 2, c);
-      block.at = keep_in_loop(block.at);
-      Sums<V> sums{block.start(0), block.start(1)};
-      sums.add(v0.low, v0.high, block, 0);
-      const Pair v1(V::load(middle.pixel[0]), V::load(middle.pixel[1]));
-      sums.add(v1.low, v1.high, block, 1);
-      const Pair v2(V::load(right.pixel[0]), V::load(right.pixel[1]));
-      sums.add(v2.low, v2.high, block, 2);
-      const Bytes next = V::load(middle.pixel[2]);
-      const Pair h0(below, next);
-      sums.add(h0.low, h0.high, block, 3);
-      const Bytes last = V::load(right.pixel[2]);
-      const Pair h1(next, last);
-      sums.add(h1.low, h1.high, block, 4);
-      v0 = v2;
-      below = last;
-      output.store(sums, p);
-    }
+    sum_line2<V, kDirect, kWhole>(task, block, c, count);
   }
 }
 
 template <class V>
 void sum_line_block(const DepthwiseLineTask& task, const char* weights, size_t c, size_t count) {
   const PackedBlock<V> block{weights};
-  if (task.out != nullptr) {
-    task.stride == 1 ? sum_line<V, 1, true>(task, block, c, count) : sum_line<V, 2, true>(task, block, c, count);
+  if (task.out == nullptr) {
+    sum_line<V, false, false>(task, block, c, count);
+  } else if (count == V::kChannels) {
+    sum_line<V, true, true>(task, block, c, count);
   } else {
-    task.stride == 1 ? sum_line<V, 1, false>(task, block, c, count) : sum_line<V, 2, false>(task, block, c, count);
+    sum_line<V, true, false>(task, block, c, count);
   }
 }
 
@@ -233,7 +282,8 @@ void sum_line_block(const DepthwiseLineTask& task, const char* weights, size_t c
 template <class Wide, class Half, class Quarter, class Do>
 inline void for_blocks(size_t channels, size_t taps, const void* weights, Do run) {
   const char* w = static_cast<const char*>(weights);
-  for (size_t c = 0; c < channels;) {
+  size_t c = 0;
+  while (c < channels) {
     const size_t left = channels - c;
     const auto one = [&]<class V>(V) {
       run(V{}, w, c, left < V::kChannels ? left : V::kChannels);
