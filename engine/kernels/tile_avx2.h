@@ -62,12 +62,17 @@
   "vpaddd 8*" offset "(%[tile]),%%ymm" acc0 ",%%ymm" acc0 "\n"             \
   "vpaddd 8*" offset "+32(%[tile]),%%ymm" acc1 ",%%ymm" acc1 "\n"
 
+// Weights are asked for 8 KiB ahead, so that a panel from L3 or memory arrives in time even while rows and sums go through
+// the second-level cache too: F(4x4) at 14x14x256 with weights from memory takes 372 us instead of 709, and warm it is
+// not slower. Fetching whole panels at once, in front of a tile, was tried and lost.
+#define FB_AHEAD "prefetcht0 8192(%[panel])\n"
+
 // For every tap: fetch the row pointers, run along the rows.
 #define FB_TAPS(ROWS, STEP)                    \
   "1:\n" ROWS(FB_ROW_POINTER)                  \
   "mov %[begin],%[index]\n"                    \
   ".p2align 4\n"                               \
-  "2:\n"                                       \
+  "2:\n" FB_AHEAD                              \
   "vmovdqa (%[panel]),%%ymm12\n"               \
   "vmovdqa 32(%[panel]),%%ymm13\n"             \
   ROWS(STEP)                                   \

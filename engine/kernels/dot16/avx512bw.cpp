@@ -53,7 +53,7 @@ namespace {
 #define STORE_WIDE(a0, a1, s0, s1, lanes, p0, p1, row, offset)                                                        \
   "vmovdqa32 %%zmm" s0 ",16*" offset "(%[rows])\n"                                                                    \
   "vmovdqa32 %%zmm" s1 ",16*" offset "+64(%[rows])\n"
-#define PANEL_WIDE "vmovdqa64 (%[panel]),%%zmm12\nvmovdqa64 64(%[panel]),%%zmm13\nadd $128,%[panel]\n"
+#define PANEL_WIDE "prefetcht0 8192(%[panel])\nprefetcht0 8256(%[panel])\nvmovdqa64 (%[panel]),%%zmm12\nvmovdqa64 64(%[panel]),%%zmm13\nadd $128,%[panel]\n"
 
 #define ZERO_NARROW(a0, a1, s0, s1, lanes, p0, p1, row, offset) "vpxord %%zmm" s0 ",%%zmm" s0 ",%%zmm" s0 "\n"
 #define START_NARROW(a0, a1, s0, s1, lanes, p0, p1, row, offset) "vmovdqa64 %%zmm12,%%zmm" a0 "\n"

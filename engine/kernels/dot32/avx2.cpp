@@ -42,7 +42,7 @@ namespace {
                      "jnz 1f\n" ROWS_##count(LOAD)                                                         \
                      "1:\n"                                                                                \
                      ".p2align 4\n"                                                                        \
-                     "2:\n"                                                                                \
+                     "2:\n" FB_AHEAD                                                                       \
                      "vmovdqa (%[panel]),%%ymm12\n"                                                        \
                      "vmovdqa 32(%[panel]),%%ymm13\n" ROWS_##count(STEP)                                   \
                      "add $4*%c[nr],%[panel]\n"                                                            \

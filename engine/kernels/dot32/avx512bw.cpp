@@ -34,7 +34,7 @@ namespace {
   "vpaddd %%zmm" p0 ",%%zmm" acc0 ",%%zmm" acc0 "\n"             \
   "vpmaddwd %%zmm17,%%zmm" lanes ",%%zmm" p1 "\n"                \
   "vpaddd %%zmm" p1 ",%%zmm" acc1 ",%%zmm" acc1 "\n"
-#define PANEL_WIDE "vmovdqa32 (%[panel]),%%zmm16\nvmovdqa32 64(%[panel]),%%zmm17\n"
+#define PANEL_WIDE "prefetcht0 8192(%[panel])\nprefetcht0 8256(%[panel])\nvmovdqa32 (%[panel]),%%zmm16\nvmovdqa32 64(%[panel]),%%zmm17\n"
 #define LOAD_NARROW(acc0, acc1, lanes, p0, p1, row) "vmovdqa32 64*" row "(%[tile]),%%zmm" acc0 "\n"
 #define STORE_NARROW(acc0, acc1, lanes, p0, p1, row) "vmovdqa32 %%zmm" acc0 ",64*" row "(%[tile])\n"
 #define STEP_NARROW(acc0, acc1, lanes, p0, p1, row)              \
