@@ -36,6 +36,7 @@ struct Sums {
   void add(typename V::Bytes a_low, typename V::Bytes a_high, const PackedBlock<V>& block, size_t pair) {
     low = V::add16(low, V::multiply(a_low, block.pair(pair, 0)));
     high = V::add16(high, V::multiply(a_high, block.pair(pair, 1)));
+    __asm__("" : "+x"(low), "+x"(high));  // in this order: all products first would not fit the registers
   }
 };
 
@@ -92,15 +93,13 @@ void sum_block(const DepthwiseTask& task, PackedBlock<V> block, size_t c, size_t
 template <class V>
 struct Requantizer {
   typename V::Bytes exponent = V::set16(0x4b00);
-  typename V::Bytes offset;
-  typename V::Bytes lowest;
-  typename V::Bytes highest;
+  typename V::Bytes ends[3];  ///< offset, lowest and highest level; read from memory, registers are few
   const float* scales;  ///< biases, then multipliers
 
   Requantizer(const DepthwiseLineTask& task, size_t c)
-      : offset(V::set16(static_cast<int16_t>(task.store.out_offset))),
-        lowest(V::set8(static_cast<int8_t>(task.store.clamp_lo + task.store.out_offset))),
-        highest(V::set8(static_cast<int8_t>(task.store.clamp_hi + task.store.out_offset))),
+      : ends{V::set16(static_cast<int16_t>(task.store.out_offset)),
+             V::set8(static_cast<int8_t>(task.store.clamp_lo + task.store.out_offset)),
+             V::set8(static_cast<int8_t>(task.store.clamp_hi + task.store.out_offset))},
         scales(task.scales + 2 * c) {}
 
   [[nodiscard]] typename V::Bytes levels(typename V::Bytes sums, size_t r) const {
@@ -109,12 +108,13 @@ struct Requantizer {
     const typename V::Bytes first = V::scale(V::unpack_low16(sums, exponent), own, own + V::kChannels);
     const typename V::Bytes second =
         V::scale(V::unpack_high16(sums, exponent), own + kStep, own + kStep + V::kChannels);
-    return V::add_saturated16(V::pack32(first, second), offset);
+    return V::add_saturated16(V::pack32(first, second), *keep_in_loop(ends));
   }
 
   [[nodiscard]] typename V::Bytes operator()(const Sums<V>& sums) const {
     const typename V::Bytes u = V::pack16(levels(sums.low, 0), levels(sums.high, 2));
-    return V::min8(V::max8(u, lowest), highest);
+    const typename V::Bytes* own = keep_in_loop(ends);
+    return V::min8(V::max8(u, own[1]), own[2]);
   }
 };
 
