@@ -187,7 +187,9 @@ std::vector<NamedCost> calibrate_costs(const std::function<void(size_t, size_t)>
   for (const GemmKernel& kernel : gemm_kernels()) {
     const bool chosen_by_cost = kernel.family == Family::f32 || kernel.family == Family::dot32 ||
                                 kernel.family == Family::dot16 || kernel.family == Family::dot32_i16;
-    if (chosen_by_cost && runs_here(kernel.isa)) rows.emplace_back(kernel.name, [&] { return measure_gemm(kernel); });
+    const bool by_rule = (kernel.flags & kernel_flag::few_rows) != 0;  // memory bounds these
+    if (chosen_by_cost && !by_rule && runs_here(kernel.isa))
+      rows.emplace_back(kernel.name, [&] { return measure_gemm(kernel); });
   }
   for (const WinogradKernel& kernel : winograd_kernels())
     if (runs_here(kernel.isa)) rows.emplace_back(kernel.name, [&] { return measure_winograd(kernel); });
