@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from small_models import DIGITS, images
 
-from fewbins import Preprocessing
+from fewbins import Preprocessing, load_onnx, quantize
 
 
 def cli(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -112,6 +112,20 @@ def test_verify_passes_on_every_isa_of_this_machine(place):
     body = json.loads(cli("verify", place / "m.fewbins", "--json").stdout)
     assert body["passed"] and len(body["runs"]) >= 4
     assert all(run["nodes_exact"] == run["nodes"] for run in body["runs"])
+
+
+def test_inspect_says_where_other_bins_would_be_faster(monkeypatch, tmp_path):
+    # A table in which the 16-bit operands of F(4x4), the direct kernels and 16-bit sums have costs of our choice.
+    monkeypatch.setenv("FEWBINS_ISA", "scalar")
+    table = ["COST(dot32_1x8k4__scalar, 0, 8000, 0, 0)", "COST(dot16_1x8k4__scalar, 0, 4000, 0, 0)"]
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setenv("FEWBINS_CACHE_DIR", str(folder))
+    Path(json.loads(cli("doctor", "--json").stdout)["costs"]["file"]).write_text("\n".join(table))
+    quantize(load_onnx(DIGITS), images(16), scheme="8bit").save(tmp_path / "m.fewbins")
+    rows = json.loads(cli("inspect", tmp_path / "m.fewbins", "--json").stdout)["faster_schemes"]
+    assert rows and all(0 < row["time"] <= 0.9 and row["scheme"] == "255x33" for row in rows)
+    assert f"{rows[0]['name']} would take" in cli("inspect", tmp_path / "m.fewbins").stdout
 
 
 def test_doctor_tests_the_kernels(place):

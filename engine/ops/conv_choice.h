@@ -2,13 +2,11 @@
 // Which form of a convolution is fastest: predicted times of the direct product and of the Winograd forms.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <optional>
-#include <span>
 
-#include "kernels/kernels.h"
-#include "kernels/winograd/forms.h"
-#include "ops/op.h"
+#include "ops/conv.h"
+#include "ops/winograd_weights.h"
 
 namespace fewbins {
 
@@ -24,18 +22,19 @@ struct ConvSize {
 // Output sizes as the file declares them; what is free counts as 28.
 ConvSize declared_size(const NodeDef& node, const OpContext& context);
 
-// Predicted picoseconds; nothing where a kernel's cost is unknown.
-std::optional<double> predict_direct(const GemmChoice& choice, std::size_t taps, const ConvSize& size);
+// 3x3, stride 1, not dilated, one group.
+bool has_winograd_window(const ConvParts& parts);
 
-// A product of one position: its row, and the quads per block of dot16.
-struct PositionChoice {
-  const GemmKernel* kernel;
-  std::size_t block;
+struct WinogradChoice {
+  const WinogradKernel* transforms;
+  WinogradWeights weights;
 };
-std::optional<double> predict_winograd(const WinogradKernel& transforms, std::span<const PositionChoice> positions,
-                                       const ConvSize& size);
+// For a convolution with a Winograd window: the form that a forced kernel asks for; without one the form with the least
+// predicted time, if that is less than the direct product's. Only forms that are exact for these weights and levels.
+std::optional<WinogradChoice> choose_winograd(const OpContext& context, const ConvParts& parts, const ConvSize& size);
 
-// Before the weights have been transformed: byte forms in blocks as long as the depth.
-std::optional<double> predict_winograd_at_best(const WinogradKernel& transforms, Isa isa, const ConvSize& size);
+// Predicted picoseconds of the direct product, and of the best form; nothing where a kernel's cost is unknown.
+std::optional<double> predict_direct(const OpContext& context, const ConvParts& parts, const ConvSize& size);
+std::optional<double> predict_best(const OpContext& context, const ConvParts& parts, const ConvSize& size);
 
 }  // namespace fewbins

@@ -320,74 +320,13 @@ void WinogradOp::store(const Part& part, size_t panel, int64_t line) const {
   }
 }
 
-struct Chosen {
-  const WinogradKernel* transforms;
-  WinogradWeights weights;
-};
-
-std::optional<WinogradWeights> weights_for(const WinogradKernel& transforms, const OpContext& context,
-                                           const ConvParts& parts) {
-  return WinogradWeights::make(transforms.form, context.isa,
-                               {parts.weights.integers.data(), index(parts.shape.columns), index(parts.shape.channels)},
-                               {parts.input.lo, parts.input.hi});
-}
-
-// The form that a forced kernel asks for.
-std::optional<Chosen> forced(const OpContext& context, const ConvParts& parts) {
-  for (const WinogradKernel& transforms : winograd_kernels()) {
-    if (transforms.name != context.forced_kernel || !isa_includes(context.isa, transforms.isa)) continue;
-    if (auto weights = weights_for(transforms, context, parts)) return Chosen{&transforms, std::move(*weights)};
-  }
-  return std::nullopt;
-}
-
-// A form has to be predicted this much faster than the direct product: the prediction is no better.
-constexpr double kMargin = 0.95;
-
-// The form with the least predicted time, if that is less than the direct product's. Transforming weights for a form
-// takes time at load, so forms are tried in the order of what they could reach at best.
-std::optional<Chosen> fastest(const NodeDef& node, const OpContext& context, const ConvParts& parts) {
-  const ConvSize size = declared_size(node, context);
-  const WeightView view{parts.weights.integers.data(), index(parts.shape.columns), 9, index(parts.shape.channels)};
-  const GemmChoice direct =
-      choose_gemm(Family::dot16, context.isa, view, {parts.input.lo, parts.input.hi}, {}, size.height * size.width);
-  const std::optional<double> direct_cost = predict_direct(direct, view.taps, size);
-  if (!direct_cost) return std::nullopt;
-  std::vector<std::pair<double, const WinogradKernel*>> forms;
-  for (size_t form = 0; form < kWinogradForms; ++form) {
-    const WinogradKernel& transforms = select_winograd(static_cast<WinogradForm>(form), context.isa);
-    if (const auto cost = predict_winograd_at_best(transforms, context.isa, size))
-      forms.emplace_back(*cost, &transforms);
-  }
-  std::ranges::sort(forms);
-  double least = kMargin * *direct_cost;
-  std::optional<Chosen> best;
-  for (const auto& [at_best, transforms] : forms) {
-    if (at_best >= least) break;
-    auto weights = weights_for(*transforms, context, parts);
-    if (!weights) continue;
-    std::vector<PositionChoice> positions;
-    for (const WinogradPosition& position : weights->positions())
-      positions.push_back({position.kernel, position.block});
-    const std::optional<double> cost = predict_winograd(*transforms, positions, size);
-    if (!cost || *cost >= least) continue;
-    least = *cost;
-    best = Chosen{transforms, std::move(*weights)};
-  }
-  return best;
-}
-
 }  // namespace
 
 std::unique_ptr<Op> make_winograd(const NodeDef& node, const OpContext& context, ConvParts& parts) {
-  const Window& window = parts.window;
-  const std::array<int64_t, 2> ones{1, 1};
-  if (!parts.integer || parts.shape.groups != 1 || window.kernel != std::array<int64_t, 2>{3, 3} ||
-      window.strides != ones || window.dilations != ones)
-    return nullptr;
-  std::optional<Chosen> chosen = context.forced_kernel.empty() ? fastest(node, context, parts) : forced(context, parts);
-  if (!chosen) return nullptr;
-  return std::make_unique<WinogradOp>(node, context, std::move(parts), *chosen->transforms, std::move(chosen->weights));
+  if (!parts.integer || !has_winograd_window(parts)) return nullptr;
+  std::optional<WinogradChoice> choice = choose_winograd(context, parts, declared_size(node, context));
+  if (!choice) return nullptr;
+  return std::make_unique<WinogradOp>(node, context, std::move(parts), *choice->transforms, std::move(choice->weights));
 }
 
 }  // namespace fewbins

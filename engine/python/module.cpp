@@ -20,6 +20,7 @@
 #include "file/crc32c.h"
 #include "file/rans.h"
 #include "kernels/kernels.h"
+#include "ops/conv_advice.h"
 #include "plan/self_test.h"
 #include "plan/session.h"
 #include "plan/version.h"
@@ -206,6 +207,20 @@ void define_session(nb::module_& module) {
       .def(
           "plan", [](Session& s, const Shapes& shapes) { return step_rows(s.plan_rows(dims_of(shapes))); }, "shapes"_a,
           "One row per step for these input shapes.")
+      .def(
+          "advice",
+          [](const Session& s) {
+            nb::list rows;
+            for (const Advice& advice : advise(s.program().model(), s.program().options().isa)) {
+              nb::dict row;
+              row["name"] = advice.node;
+              row["scheme"] = advice.scheme;
+              row["time"] = advice.time;
+              rows.append(row);
+            }
+            return rows;
+          },
+          "Convolutions that other bins would run faster on this CPU: name, scheme, predicted fraction of the time.")
       .def(
           "profile",
           [](Session& s, const std::vector<Input>& arrays, int repeats) {

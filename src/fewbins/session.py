@@ -109,6 +109,16 @@ class Session:
         rows: list[dict[str, Any]] = self._engine.profile(self._arrays(feed), repeats)
         return rows
 
+    def advice(self) -> list[dict[str, Any]]:
+        """Convolutions that other bins would run faster on this CPU.
+
+        Returns:
+            Rows with `name`, `scheme` (the most bins among those clearly faster) and `time`, the predicted fraction of
+            the layer's own time. Predicted from the cost table (`fewbins doctor`) and the layer's weights.
+        """
+        rows: list[dict[str, Any]] = self._engine.advice()
+        return rows
+
     def _arrays(self, feed: Any) -> list[Array]:
         names = [info.name for info in self.inputs]
         if isinstance(feed, np.ndarray):

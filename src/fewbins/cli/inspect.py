@@ -33,7 +33,8 @@ def _model_file(path: str) -> dict[str, Any]:
     from fewbins.session import Session
 
     contents = model_file.read(path)
-    plan = {row["name"]: row for row in Session(path).plan(planning_shapes(contents.provenance))}
+    session = Session(path)
+    plan = {row["name"]: row for row in session.plan(planning_shapes(contents.provenance))}
     body = _graph(contents.graph, plan)
     body.update(
         kind="fewbins",
@@ -43,6 +44,7 @@ def _model_file(path: str) -> dict[str, Any]:
         preprocessing=contents.preprocessing,
         label_count=None if contents.labels is None else len(contents.labels),
         provenance=dict(contents.provenance),
+        faster_schemes=session.advice(),
     )
     return body
 
@@ -118,3 +120,5 @@ def _print(body: dict[str, Any]) -> None:
     print_table("", columns, rows, right=("bins out", "bins weight"))
     if body["kind"] == "fewbins" and body["float_nodes"]:
         print(f"in float arithmetic: {', '.join(body['float_nodes'])}")
+    for row in body.get("faster_schemes", ()):
+        print(f"{row['name']} would take {row['time']:.2f} of its time on this CPU as {row['scheme']}")
