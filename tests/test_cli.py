@@ -115,9 +115,11 @@ def test_verify_passes_on_every_isa_of_this_machine(place):
 
 
 def test_inspect_says_where_other_bins_would_be_faster(monkeypatch, tmp_path):
-    # A table in which the 16-bit operands of F(4x4), the direct kernels and 16-bit sums have costs of our choice.
+    # A table of a CPU on which 16-bit sums take half the time and Winograd's transforms for ever.
     monkeypatch.setenv("FEWBINS_ISA", "scalar")
     table = ["COST(dot32_1x8k4__scalar, 0, 8000, 0, 0)", "COST(dot16_1x8k4__scalar, 0, 4000, 0, 0)"]
+    forms = ("f2x2_i8", "f2x2_i16", "f4x4_i16", "f2_i8", "f4_i8")
+    table += [f"COST(winograd_{form}__scalar, 1e9, 1e9, 0, 0)" for form in forms]
     folder = tmp_path / "cache"
     folder.mkdir()
     monkeypatch.setenv("FEWBINS_CACHE_DIR", str(folder))

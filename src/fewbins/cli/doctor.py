@@ -54,7 +54,8 @@ def _print(body: dict[str, Any], calibrated: bool) -> None:
     print_table("kernels", ("name", "family", "isa", "runs here"), rows)
     costs = body["costs"]
     if calibrated:
-        cells = [(r["name"], *(f"{r[k]:.4g}" for k in ("step_ps", "row_ps", "block_ps", "call_ps"))) for r in costs["rows"]]
+        keys = ("step_ps", "row_ps", "block_ps", "call_ps")
+        cells = [(row["name"], *(f"{row[key]:.4g}" for key in keys)) for row in costs["rows"]]
         right = ("step, ps", "row, ps", "block, ps", "call, ps")
         print_table(f"costs, kept in {costs['file']}", ("name", *right), cells, right=right)
     else:
