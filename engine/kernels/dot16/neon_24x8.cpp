@@ -30,15 +30,21 @@ struct alignas(16) Sums {
   X("24", "25", "256") X("26", "27", "288") X("28", "29", "320") X("30", "31", "352")
 #define FB_LOAD(a, b, offset) "ldp q" a ", q" b ", [%[sums], #" offset "]\n"
 #define FB_STORE(a, b, offset) "stp q" a ", q" b ", [%[sums], #" offset "]\n"
-#define FB_COLUMN(even, odd, first, second, c0, c1, c2)                                                   \
-  "dup v" first ".8b, v3.b[" even "]\n"                                                                   \
-  "dup v" second ".16b, v3.b[" odd "]\n"                                                                  \
-  "smlal v" c0 ".8h, v0.8b, v" first ".8b\n"                                                              \
-  "smlal v" c1 ".8h, v1.8b, v" first ".8b\n"                                                              \
-  "smlal v" c2 ".8h, v2.8b, v" first ".8b\n"                                                              \
-  "smlal2 v" c0 ".8h, v0.16b, v" second ".16b\n"                                                          \
-  "smlal2 v" c1 ".8h, v1.16b, v" second ".16b\n"                                                          \
-  "smlal2 v" c2 ".8h, v2.16b, v" second ".16b\n"
+#define FB_LOW(broadcast, c0, c1, c2)                                                                     \
+  "smlal v" c0 ".8h, v0.8b, v" broadcast ".8b\n"                                                          \
+  "smlal v" c1 ".8h, v1.8b, v" broadcast ".8b\n"                                                          \
+  "smlal v" c2 ".8h, v2.8b, v" broadcast ".8b\n"
+#define FB_HIGH(broadcast, c0, c1, c2)                                                                    \
+  "smlal2 v" c0 ".8h, v0.16b, v" broadcast ".16b\n"                                                       \
+  "smlal2 v" c1 ".8h, v1.16b, v" broadcast ".16b\n"                                                       \
+  "smlal2 v" c2 ".8h, v2.16b, v" broadcast ".16b\n"
+/// Two columns take turns: cores that issue in order wait for the sum before.
+#define FB_COLUMNS(c_even, c_odd, e_even, e_odd, c0, c1, c2, e0, e1, e2)                                  \
+  "dup v4.8b, v3.b[" c_even "]\n"                                                                         \
+  "dup v6.8b, v3.b[" e_even "]\n"                                                                         \
+  "dup v5.16b, v3.b[" c_odd "]\n"                                                                         \
+  "dup v7.16b, v3.b[" e_odd "]\n"                                                                         \
+  FB_LOW("4", c0, c1, c2) FB_LOW("6", e0, e1, e2) FB_HIGH("5", c0, c1, c2) FB_HIGH("7", e0, e1, e2)
 
 /// Adds `pairs` > 0 pairs of depths.
 inline void add_pairs(Sums& sums, const int8_t* left, const int8_t* right, size_t pairs) {
@@ -48,14 +54,10 @@ inline void add_pairs(Sums& sums, const int8_t* left, const int8_t* right, size_
       "ldr q2, [%[left], #32]\n"
       "ldr q3, [%[right]], #16\n"
       "ldp q0, q1, [%[left]], #48\n"
-      FB_COLUMN("0", "1", "4", "5", "8", "16", "24")
-      FB_COLUMN("2", "3", "6", "7", "9", "17", "25")
-      FB_COLUMN("4", "5", "4", "5", "10", "18", "26")
-      FB_COLUMN("6", "7", "6", "7", "11", "19", "27")
-      FB_COLUMN("8", "9", "4", "5", "12", "20", "28")
-      FB_COLUMN("10", "11", "6", "7", "13", "21", "29")
-      FB_COLUMN("12", "13", "4", "5", "14", "22", "30")
-      FB_COLUMN("14", "15", "6", "7", "15", "23", "31")
+      FB_COLUMNS("0", "1", "2", "3", "8", "16", "24", "9", "17", "25")
+      FB_COLUMNS("4", "5", "6", "7", "10", "18", "26", "11", "19", "27")
+      FB_COLUMNS("8", "9", "10", "11", "12", "20", "28", "13", "21", "29")
+      FB_COLUMNS("12", "13", "14", "15", "14", "22", "30", "15", "23", "31")
       "subs %[pairs], %[pairs], #1\n"
       "b.ne 1b\n"
       FB_SUMS(FB_STORE)

@@ -21,21 +21,25 @@ constexpr size_t kNr = 2 * kColumns;
 constexpr size_t kStepBytes = 16 * kColumns;
 
 /// Adds the products of 16 depths. Both products in a lane fit 16 bits unless all four factors are -128: weights with a
-/// -128 are kept apart.
-template <bool kApart>
-inline int32x4_t add_products(int32x4_t sum, int8x16_t a, int8x16_t w) {
-  const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(w));
-  if (!kApart) return vpadalq_s16(sum, add_product_high(low, a, w));
-  return vpadalq_s16(vpadalq_s16(sum, low), multiply_high(a, w));
-}
-
+/// -128 are kept apart. Rows take turns at each instruction, since cores that issue in order wait for the one before.
 template <bool kApart, int kCount>
 inline void add_step(int32x4_t (&sums)[kRows][kColumns], const int8x16_t (&a)[kCount], const int8_t* w) {
 #pragma GCC unroll 4
   for (int j = 0; j < kColumns; ++j) {
     const int8x16_t column = vld1q_s8(w + 16 * j);
+    int16x8_t products[kCount];
 #pragma GCC unroll 4
-    for (int i = 0; i < kCount; ++i) sums[i][j] = add_products<kApart>(sums[i][j], a[i], column);
+    for (int i = 0; i < kCount; ++i) products[i] = vmull_s8(vget_low_s8(a[i]), vget_low_s8(column));
+    if (kApart) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kCount; ++i) sums[i][j] = vpadalq_s16(sums[i][j], products[i]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) {
+      products[i] = kApart ? multiply_high(a[i], column) : add_product_high(products[i], a[i], column);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) sums[i][j] = vpadalq_s16(sums[i][j], products[i]);
   }
 }
 
