@@ -2,8 +2,8 @@
 """Inner loops of ARM kernels as assembly for a simulator: the rivals', and the published ones.
 
 Each loop is written here from its published register layout and instruction counts (Trusov et al. 2024 and 2020;
-google/gemmlowp's `kernel_neon.h`, Apache-2.0), loads placed as early as the registers allow, with its counter and
-branch. Nothing here is run: no address is ever valid, only the order of instructions and registers counts.
+google/gemmlowp's `kernel_neon.h`, Apache-2.0), with its counter and branch. Nothing here is run: no address is ever
+valid, only the order of instructions and registers counts.
 
 >>> [loop.name for loop in LOOPS][:2]
 ['f32_12x8', 'gemmlowp_12x8']
@@ -103,25 +103,22 @@ def _bytes_24x8(mlal: str) -> str:
     """The published 24x8 tile: 48 multiply-adds of 8 lanes, 16 DUP, 4 loads per two depths.
 
     Sums of 16 bits in v0-v23 (rows 8g to 8g + 7 of column j in v(8g + j)), rows in v24-v26, columns in v27, broadcasts
-    in v28-v31. Columns go in pairs, and the last pair row group by row group, so that rows are loaded early.
+    in v28-v31. Columns go in pairs, so that a core that issues in order seldom waits for the sum before.
     """
     low, high = f"{mlal}", f"{mlal}2"
 
     def dup(register: int, lane: int) -> str:
-        return f"dup v{register}.16b, v27.b[{lane}]"
+        return f"dup v{register}.{'8b' if lane % 2 == 0 else '16b'}, v27.b[{lane}]"
 
     def add(g: int, j: int, half: int) -> str:
         register = 28 + 2 * half + j % 2
         suffix, name = ("16b", high) if half else ("8b", low)
         return f"{name} v{8 * g + j}.8h, v{24 + g}.{suffix}, v{register}.{suffix}"
 
-    lines = []
-    for j in (0, 2, 4):
+    lines = ["ldr q26, [x0, #32]", "ldr q27, [x1], #16", "ldr q24, [x0], #48", "ldr q25, [x0, #-32]"]
+    for j in range(0, 8, 2):
         lines += [dup(28, 2 * j), dup(29, 2 * j + 2), dup(30, 2 * j + 1), dup(31, 2 * j + 3)]
         lines += [add(g, j + k, half) for half in (0, 1) for k in (0, 1) for g in range(3)]
-    lines += [dup(28, 12), dup(29, 14), dup(30, 13), dup(31, 15), "ldr q27, [x1], #16"]
-    for g in range(3):
-        lines += [add(g, 6, 0), add(g, 7, 0), add(g, 6, 1), add(g, 7, 1), f"ldr q{24 + g}, [x0], #16"]
     return _turn(lines)
 
 
@@ -142,9 +139,7 @@ def _flush_24x8() -> str:
         lines += [f"movi v{first + k}.16b, #0" for k in group]
         lines += [f"stp q{24 + 2 * k}, q{25 + 2 * k}, [x2, #{32 * k}]" for k in group]
         lines.append("add x2, x2, #128")
-    # The rows and columns of the next block's first turn; the registers were in use.
-    lines += [f"ldr q{24 + g}, [x0], #16" for g in range(3)]
-    return "\n".join([*lines, "ldr q27, [x1], #16"])
+    return "\n".join(lines)
 
 
 def _sdot_8x12() -> str:
