@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(input_transforms_equal_the_matrices_at_the_ends_of_the_leve
     coverage.ran(kernel.name);
     const WinogradMatrices& form = matrices_of(kernel.form);
     const ActivationLevels levels = largest_levels(form);
-    for (const size_t channels : {1, 3, 16, 33, 64, 70}) {
+    for (const size_t channels : std::initializer_list<size_t>{1, 3, 16, 33, 64, 70}) {
       const size_t columns = kTiles * form.tile + 2;
       const size_t stride = channels + 5;
       AlignedBytes image(form.input_rows() * columns * stride);
@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(output_transforms_divide_exactly_at_the_bounds) {
   for (const WinogradKernel& kernel : winograd_kernels()) {
     if (!runs_here(kernel.isa)) continue;
     const WinogradMatrices& form = matrices_of(kernel.form);
-    for (const size_t columns : {4, 8, 16, 20, 32}) {
+    for (const size_t columns : std::initializer_list<size_t>{4, 8, 16, 20, 32}) {
       const size_t stride = kTiles * columns + 16;
       std::vector<std::int32_t> sums(form.positions() * stride);
       std::vector<std::int32_t> constants(form.outputs() * columns);
