@@ -78,25 +78,15 @@ def _sadalp_4x4() -> str:
     """4 x 4 sums, 16 depths per turn: SMULL and SMLAL2 into 16 bits, SADALP of each pair of lanes into 32.
 
     Rows in v0-v3, columns in v4-v7, 16-bit sums in v8-v15, 32-bit ones in v16-v31. Two products fit 16 bits where one
-    operand never is -128. A tile's three instructions are three tiles apart; the last SADALPs run in the next turn.
+    operand never is -128. The rows of a column take turns, so that a core that issues in order seldom waits.
     """
-    tiles = [(i, 2 * pair + j) for pair in range(2) for i in range(4) for j in range(2)]
-    lines = []
-    for n in range(19):
-        if n < 16:
-            i, j = tiles[n]
-            lines.append(f"smull v{8 + n % 8}.8h, v{i}.8b, v{4 + j}.8b")
-        if n >= 3:
-            i, j = tiles[n - 3]
-            lines.append(f"smlal2 v{8 + (n - 3) % 8}.8h, v{i}.16b, v{4 + j}.16b")
-        if n < 16:
-            i, j = tiles[n - 6]
-            lines.append(f"sadalp v{16 + 4 * i + j}.4s, v{8 + (n - 6) % 8}.8h")
-        if n in (10, 11):
-            lines.append(f"ldr q{n - 6}, [x1], #16")
-        if n >= 12 and n % 2 == 0:
-            lines.append(f"ldr q{(n - 12) // 2}, [x0], #16")
-    return _turn([*lines, "ldr q6, [x1], #16", "ldr q7, [x1], #16"])
+    lines = [f"ldr q{4 + j}, [x1], #16" for j in range(4)] + [f"ldr q{i}, [x0], #16" for i in range(4)]
+    for j in range(4):
+        sums = [8 + 4 * (j % 2) + i for i in range(4)]
+        lines += [f"smull v{sums[i]}.8h, v{i}.8b, v{4 + j}.8b" for i in range(4)]
+        lines += [f"smlal2 v{sums[i]}.8h, v{i}.16b, v{4 + j}.16b" for i in range(4)]
+        lines += [f"sadalp v{16 + 4 * i + j}.4s, v{sums[i]}.8h" for i in range(4)]
+    return _turn(lines)
 
 
 def _bytes_24x8(mlal: str) -> str:
