@@ -187,7 +187,8 @@ void DepthwiseOp::run_line(const RunArgs& args, const DepthwiseState& state, int
     const int64_t from = state.height.source(y, tap);
     if (from < 0 || from >= state.height.in) continue;
     const auto i = static_cast<size_t>(tap);
-    task.lines[i] = args.input<uint8_t>(0) + static_cast<size_t>((image * state.height.in + from) * width.in) * channels;
+    task.lines[i] =
+        args.input<uint8_t>(0) + static_cast<size_t>((image * state.height.in + from) * width.in) * channels;
     task.steps[i] = channels;
   }
   for (int64_t x = 0; x < width.out; x += state.chunk) {

@@ -67,8 +67,7 @@ struct Lines {
       for (std::size_t k = 0; k < 3; ++k) {
         const std::ptrdiff_t x = task.first + static_cast<std::ptrdiff_t>(task.stride * p + k);
         const bool inside = x >= 0 && x < static_cast<std::ptrdiff_t>(width);
-        const std::uint8_t* pixel =
-            inside ? task.lines[r] + static_cast<std::size_t>(x) * task.steps[r] : task.padding;
+        const std::uint8_t* pixel = inside ? task.lines[r] + static_cast<std::size_t>(x) * task.steps[r] : task.padding;
         total += (pixel[c] + lo) * w[c * 9 + 3 * r + k];
       }
     }
@@ -207,7 +206,7 @@ BOOST_AUTO_TEST_CASE(every_line_kernel_gives_exact_sums_and_their_levels) {
 BOOST_AUTO_TEST_CASE(a_window_fits_up_to_the_largest_16_bit_sum_and_is_refused_one_past_it) {
   const ActivationLevels levels{-127, 127};
   std::vector<std::int8_t> w(9, 0);
-  w[0] = 65;   // with its partner in row 1, w[3], and so on: no pair near its own bound
+  w[0] = 65;  // with its partner in row 1, w[3], and so on: no pair near its own bound
   w[1] = -64;
   w[2] = 64;
   w[6] = -65;

@@ -112,7 +112,8 @@ BOOST_AUTO_TEST_CASE(every_pair_of_a_level_and_a_weight_is_exact_in_rows_of_byte
 
 BOOST_AUTO_TEST_CASE(few_rows_are_chosen_for_few_rows_alone) {
   GemmProblem problem{.n = 4096, .taps = 1, .channels = 4096, .block = 0, .m = 1};
-  for (const auto& [cap, name] : {std::pair{Isa::ssse3, "dot32_4x16k8__ssse3"}, {Isa::avx2, "dot32_4x32k8__avx2"},
+  for (const auto& [cap, name] : {std::pair{Isa::ssse3, "dot32_4x16k8__ssse3"},
+                                  {Isa::avx2, "dot32_4x32k8__avx2"},
                                   {Isa::avx512bw, "dot32_4x64k8__avx512bw"},
                                   {Isa::avx512vnni, "dot32_4x64k8__avx512vnni"}}) {
 #if defined(__x86_64__)

@@ -22,8 +22,7 @@ BOOST_AUTO_TEST_CASE(weights_from_a_table_give_the_sums_of_decoded_ones_on_every
       for (auto& i : indices) i = static_cast<uint8_t>(random.integer(0, 15));
       for (auto& entry : table) entry = static_cast<int8_t>(random.integer(-127, 127));
       for (auto& b : bias) b = random.integer(-5000, 5000);
-      OneOp op("Gemm",
-               R"({"clamp":null,"requantize":{"kind":"dequantize","lo":0,"hi":0,"negate_residual":false}})");
+      OneOp op("Gemm", R"({"clamp":null,"requantize":{"kind":"dequantize","lo":0,"hi":0,"negate_residual":false}})");
       op.input(DType::levels, from)
           .param<uint8_t>("weight", DType::u8, {columns, depth}, indices)
           .param<int8_t>("weight_table", DType::i8, {16}, table)

@@ -94,7 +94,7 @@ template <class V>
 struct Requantizer {
   typename V::Bytes exponent = V::set16(0x4b00);
   typename V::Bytes ends[3];  ///< offset, lowest and highest level; read from memory, registers are few
-  const float* scales;  ///< biases, then multipliers
+  const float* scales;        ///< biases, then multipliers
 
   Requantizer(const DepthwiseLineTask& task, size_t c)
       : ends{V::set16(static_cast<int16_t>(task.store.out_offset)),
@@ -302,18 +302,16 @@ inline void for_blocks(size_t channels, size_t taps, const void* weights, Do run
 
 template <class Wide, class Half, class Quarter>
 void sum_pixels(const DepthwiseTask& task) {
-  for_blocks<Wide, Half, Quarter>(task.channels, task.taps, task.weights,
-                                  [&]<class V>(V, const char* w, size_t c, size_t count) {
-                                    sum_block<V>(task, PackedBlock<V>{w}, c, count);
-                                  });
+  for_blocks<Wide, Half, Quarter>(
+      task.channels, task.taps, task.weights,
+      [&]<class V>(V, const char* w, size_t c, size_t count) { sum_block<V>(task, PackedBlock<V>{w}, c, count); });
 }
 
 template <class Wide, class Half, class Quarter>
 void sum_lines(const DepthwiseLineTask& task) {
-  for_blocks<Wide, Half, Quarter>(task.channels, 9, task.weights,
-                                  [&]<class V>(V, const char* w, size_t c, size_t count) {
-                                    sum_line_block<V>(task, w, c, count);
-                                  });
+  for_blocks<Wide, Half, Quarter>(
+      task.channels, 9, task.weights,
+      [&]<class V>(V, const char* w, size_t c, size_t count) { sum_line_block<V>(task, w, c, count); });
 }
 
 }  // namespace
