@@ -5,7 +5,7 @@
 # dot products, 32-bit with NEON. Then models run there, and must give the bits of this machine, whose own engine
 # `make build` has put into src/fewbins. FEWBINS_ARM=require: a missing cross compiler is an error, not a skip.
 set -euo pipefail
-bin=$1 jobs=$2 werror=$3
+bin=$(realpath "$1") jobs=$2 werror=$3
 
 missing=
 for program in aarch64-linux-gnu-g++ arm-linux-gnueabihf-g++ qemu-aarch64-static qemu-arm-static; do
