@@ -28,7 +28,7 @@ LOOPS = [
     ("dot32_i16/neon", NEON64, "smlal", 128, 16),
     ("u4/neon", NEON64, "umlal", 96, 37),
     ("lut4/neon", NEON64, "smull|addp|sadalp", 64, 43),
-    ("lut4/neon_dot", DOT, "sdot", 32, 44),
+    ("lut4/neon_dot", DOT, "sdot", 8, 37),
     ("depthwise_dot32/neon", NEON64, "smlal", 16, 19),
     ("depthwise_dot16/neon", NEON64, "smlal", 8, 13),
     ("f32/neon", NEON32, "vmla", 32, 12),
