@@ -41,29 +41,29 @@ inline constexpr unsigned centred = 16;  ///< multiplies u - 128, starts of colu
 /// How weights lie in memory; panels of nr columns, each starting on 64 bytes, the last one padded with zero columns.
 /// Q = ceil(channels / 4), depths past the channels have weight 0.
 enum class Packer : std::uint8_t {
-  columns,    ///< f32: [panel][tap][channel][nr] float
-  quads,      ///< dot32: [panel][tap][Q][nr][4] int8
-  quads16,    ///< dot32 on pmaddwd: [panel][tap][Q][2][nr][2] int16
-  wide_quads,    ///< dot32 and dot32_i16 on SSSE3: [panel][tap][Q][nr][4] int16
-  column_pairs,  ///< f32 on SSE: [panel][tap][ceil(channels / 2)][nr][2] float
-  steps,         ///< dot16 on SSSE3: steps of ks depths, block lengths in the panel, see dot16/README.md
-  pairs_i16,  ///< dot32_i16: [panel][tap][ceil(channels / 2)][nr][2] int16
-  blocks,     ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
+  columns,         ///< f32: [panel][tap][channel][nr] float
+  quads,           ///< dot32: [panel][tap][Q][nr][4] int8
+  quads16,         ///< dot32 on pmaddwd: [panel][tap][Q][2][nr][2] int16
+  wide_quads,      ///< dot32 and dot32_i16 on SSSE3: [panel][tap][Q][nr][4] int16
+  column_pairs,    ///< f32 on SSE: [panel][tap][ceil(channels / 2)][nr][2] float
+  steps,           ///< dot16 on SSSE3: steps of ks depths, block lengths in the panel, see dot16/README.md
+  pairs_i16,       ///< dot32_i16: [panel][tap][ceil(channels / 2)][nr][2] int16
+  blocks,          ///< dot16: [panel][block]{ [nr][2] int16 lane starts, [quads of the block][nr][4] int8 }
   lanes16,         ///< dot32 on NEON: depths in lanes, see dot32/README.md
   started_quads,   ///< dot32 on SDOT: [panel]{ [nr] int32 starts, [tap][Q][nr][4] int8 }
   octets,          ///< dot32 on USMMLA: [panel][tap][ceil(channels / 8)][nr][8] int8
   lanes16_blocks,  ///< dot16 on NEON: depths in lanes, see dot16/README.md
-  depth_pairs,     ///< dot16 on NEON, 24 x 8: [panel][block]{ [nr] int16 starts, [depths of the block / 2][nr][2] int8 }
-  streams,  ///< dot32, few rows: [panel]{ [nr] int32 starts, [4 streams][tap][octet][2][nr / 4][4] int8 }
-  nibbles,  ///< lut4: [panel]{ 16-entry table 4 times, [nr] int32 starts, [4 streams][tap][octet][nr / 4][4] bytes of
-            ///< two indices: depth k of an octet low, depth k + 4 high }
+  depth_pairs,  ///< dot16 on NEON, 24 x 8: [panel][block]{ [nr] int16 starts, [depths of the block / 2][nr][2] int8 }
+  streams,      ///< dot32, few rows: [panel]{ [nr] int32 starts, [4 streams][tap][octet][2][nr / 4][4] int8 }
+  nibbles,    ///< lut4: [panel]{ 16-entry table 4 times, [nr] int32 starts, [4 streams][tap][octet][nr / 4][4] bytes of
+              ///< two indices: depth k of an octet low, depth k + 4 high }
   taps_f32,   ///< depthwise: [tap][channels padded to lanes] float
   taps_i8,    ///< depthwise: [tap][channels padded to lanes] int8
   tap_pairs,  ///< depthwise on pmaddwd: see depthwise_dot32/README.md
   tap_quads,  ///< depthwise on vpdpbusd: see depthwise_dot32/README.md
-  taps_starts,  ///< depthwise_dot16: [channels] int16 starts, then [tap][channels] int8
+  taps_starts,   ///< depthwise_dot16: [channels] int16 starts, then [tap][channels] int8
   taps_centred,  ///< depthwise_dot16 on NEON: the same for products of u - 128, channels padded to lanes
-  tap_bytes,    ///< depthwise_dot16 on pmaddubsw: see depthwise_dot16/README.md
+  tap_bytes,     ///< depthwise_dot16 on pmaddubsw: see depthwise_dot16/README.md
 };
 
 // ---- tile kernels ---------------------------------------------------------------------------------------------------
@@ -96,8 +96,8 @@ const GemmKernel* select_lut4(Isa cap, const GemmProblem& problem, std::string_v
 
 /// The kernel for a problem: a pure function of its arguments and of the cost table. dot16 is a wish: where `block` is
 /// 0, or the cap has an 8-bit dot product that is faster, the row returned is one of dot32, so look at its `family`.
-/// `forced` names a row to take if it is in reach of `cap` and can do the problem; otherwise it is ignored. Throws Error
-/// for a u4 problem deeper than u4 is (kernels/pack_u4.h).
+/// `forced` names a row to take if it is in reach of `cap` and can do the problem; otherwise it is ignored. Throws
+/// Error for a u4 problem deeper than u4 is (kernels/pack_u4.h).
 const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem, std::string_view forced = {});
 
 /// Signed weights, row n is one output column: w[(n * taps + t) * channels + c].

@@ -80,8 +80,8 @@ constexpr ElementwiseKernels kElementwiseKernels[] = {
 }  // namespace
 
 const char* family_name(Family family) {
-  constexpr const char* kNames[] = {"f32",  "dot32",         "dot16",           "dot32_i16",       "u4",
-                                    "lut4", "depthwise_f32", "depthwise_dot32", "depthwise_dot16", "winograd",
+  constexpr const char* kNames[] = {"f32",        "dot32",         "dot16",           "dot32_i16",       "u4",
+                                    "lut4",       "depthwise_f32", "depthwise_dot32", "depthwise_dot16", "winograd",
                                     "elementwise"};
   return kNames[static_cast<std::size_t>(family)];
 }

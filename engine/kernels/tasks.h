@@ -40,10 +40,11 @@ struct DepthwiseTask {
   size_t out_stride;    ///< at least channels
 };
 
-// ---- exact Winograd: docs/numerics.md section 6; the forms are in winograd/forms.h --------------------------------------
+// ---- exact Winograd: docs/numerics.md section 6; the forms are in winograd/forms.h
+// --------------------------------------
 
-/// V[position] of a run of tiles, B^T d B over u8 levels: every channel of every tile. Two-dimensional forms read tile +
-/// 2 lines of pixels, row forms one.
+/// V[position] of a run of tiles, B^T d B over u8 levels: every channel of every tile. Two-dimensional forms read tile
+/// + 2 lines of pixels, row forms one.
 struct WinogradInputTask {
   /// pixels[line * columns + x]: channel 0 of a pixel, 64 bytes past its channels readable. Tile t reads the tile + 2
   /// columns from t * tile on.
