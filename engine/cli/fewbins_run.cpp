@@ -143,8 +143,7 @@ void print_output(const Model& model, const std::string& name, const Dims& dims,
     const float* first = data.data() + row * classes;
     const auto best = static_cast<size_t>(std::max_element(first, first + classes) - first);
     const bool labelled = classes == model.labels.size();
-    std::printf("  %zu: class %zu%s%s\n", row, best, labelled ? " " : "",
-                labelled ? model.labels[best].c_str() : "");
+    std::printf("  %zu: class %zu%s%s\n", row, best, labelled ? " " : "", labelled ? model.labels[best].c_str() : "");
   }
 }
 

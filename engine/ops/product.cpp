@@ -33,13 +33,12 @@ Product::Product(const OpContext& context, const ProductShape& shape, const Inte
     u4_zero_ = u4_weight_zero(all).value();
     for (const int8_t w : weights.values) u4_weights.push_back(static_cast<int8_t>(w + u4_zero_));
     all.w = u4_weights.data();
-  } else if (const GemmKernel* lut4 = weights.indices.empty() ? nullptr
-                                                             : select_lut4(context.isa,
-                                                                           {.n = all.n,
-                                                                            .taps = all.taps,
-                                                                            .channels = all.channels,
-                                                                            .m = index(shape.rows)},
-                                                                           context.forced_kernel)) {
+  } else if (const GemmKernel* lut4 =
+                 weights.indices.empty()
+                     ? nullptr
+                     : select_lut4(context.isa,
+                                   {.n = all.n, .taps = all.taps, .channels = all.channels, .m = index(shape.rows)},
+                                   context.forced_kernel)) {
     kernel_ = lut4;
   } else {
     const GemmChoice choice =

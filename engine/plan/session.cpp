@@ -74,8 +74,7 @@ Isa choose_isa(const std::string& option) {
   if (option.empty()) return isa;
   Isa cap = Isa::scalar;
   if (!parse_isa(option, cap, error))
-    fail(ErrorCode::invalid_argument, "isa '", option,
-         "' is unknown (expected one of: ", isa_names(), ")");
+    fail(ErrorCode::invalid_argument, "isa '", option, "' is unknown (expected one of: ", isa_names(), ")");
   for (int i = kIsaCount - 1; i > 0; --i) {
     const auto both = static_cast<Isa>(i);
     if (runs_here(both) && isa_includes(isa, both) && isa_includes(cap, both)) return both;
