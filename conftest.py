@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Doctests of src: leave out what needs a package that is not installed."""
+"""For all tests and the doctests of src: a cache folder of their own, and what to leave out without its package."""
 
+import atexit
 import importlib.util
+import os
+import shutil
+import tempfile
+
+# Kernels are chosen with the default costs, whatever was measured on this machine, and nothing of a test stays behind.
+os.environ["FEWBINS_CACHE_DIR"] = tempfile.mkdtemp(prefix="fewbins-tests-")
+atexit.register(shutil.rmtree, os.environ["FEWBINS_CACHE_DIR"], ignore_errors=True)
 
 collect_ignore_glob = []
 if importlib.util.find_spec("torch") is None:
