@@ -224,11 +224,13 @@ void WinogradOp::transform(const Part& part) const {
       const uint8_t** pixel = pixels;
       for (int64_t r = 0; r < static_cast<int64_t>(form_.input_rows()); ++r) {
         const int64_t y = top + done - start + r;
-        const bool inside = y >= 0 && y < state.height.in;
+        if (y < 0 || y >= state.height.in) {
+          pixel = std::fill_n(pixel, columns, padding);
+          continue;
+        }
+        const uint8_t* line_data = data + (image * state.height.in + y) * state.width.in * channels;
         for (int64_t x = left; x < left + columns; ++x)
-          *pixel++ = inside && x >= 0 && x < state.width.in
-                         ? data + ((image * state.height.in + y) * state.width.in + x) * channels
-                         : padding;
+          *pixel++ = x >= 0 && x < state.width.in ? line_data + x * channels : padding;
       }
       transforms_->input({.pixels = pixels,
                           .columns = index(columns),
@@ -246,18 +248,19 @@ void WinogradOp::transform(const Part& part) const {
 // [position][group of mr tiles][tap][mr]; the last group repeats its last tile.
 void WinogradOp::point_rows(const Part& part) const {
   const size_t count = part.tile_count();
-  const auto tiles = index(part.tiles);
-  const size_t tile_bytes = part.state.tile_bytes;
+  const size_t line_bytes = index(part.tiles) * part.state.tile_bytes;
+  std::vector<size_t> offsets;  // of every tile, the same in all positions
+  offsets.reserve(count);
+  for (const int64_t start : part.starts)
+    for (size_t tile = 0; tile < index(part.tiles); ++tile)
+      offsets.push_back(index(start) * line_bytes + tile * part.state.tile_bytes);
   auto** pointers = reinterpret_cast<const void**>(part.scratch + part.state.rows_at);
   for (size_t p = 0; p < form_.positions(); ++p) {
+    const std::byte* v = part.v(p);
     const size_t mr = weights_.positions()[p].kernel->mr;
     for (size_t group = 0; group < count; group += mr) {
-      for (size_t i = 0; i < mr; ++i) {
-        const size_t tile = std::min(group + i, count - 1);
-        const std::byte* from = part.v(p) + (index(part.starts[tile / tiles]) * tiles + tile % tiles) * tile_bytes;
-        for (size_t t = 0; t < form_.taps(); ++t) pointers[t * mr + i] = from + t * tiles * tile_bytes;
-      }
-      pointers += form_.taps() * mr;
+      for (size_t t = 0; t < form_.taps(); ++t, pointers += mr)
+        for (size_t i = 0; i < mr; ++i) pointers[i] = v + t * line_bytes + offsets[std::min(group + i, count - 1)];
     }
   }
 }
