@@ -2,9 +2,10 @@
 // Products of few rows, where the weights stream from memory once and bound everything: written once over vectors
 // and over the form of the weights, bytes or nibbles. lut4/README.md has the layout and the counts.
 //
-// A panel is four streams of nr / 4 columns each, read side by side: one alone does not keep enough of the CPU's
-// prefetchers busy. A step takes 8 depths, an octet; rows are copied a chunk at a time, so that what lies behind their
-// channels counts as zero.
+// A panel is read from end to end, and the next one behind it, with what comes 8 KiB later asked for: from memory that
+// is a quarter faster than four streams side by side, each of which starts anew in every panel. A step takes 8 depths,
+// an octet, of four vectors of columns; rows are copied a chunk at a time, so that what lies behind their channels
+// counts as zero.
 #pragma once
 
 #include <stddef.h>
@@ -16,9 +17,9 @@ namespace fewbins {
 namespace {
 
 constexpr size_t kMr = 4;
-constexpr size_t kStreams = 4;
+constexpr size_t kParts = 4;     // of a panel: vectors of columns
 constexpr size_t kChunk = 1024;  // depths
-constexpr size_t kAhead = 2048;  // bytes of a stream that are asked for ahead of their use
+constexpr size_t kAhead = 8192;  // bytes that are asked for ahead of their use
 
 /// Bytes of a row as they are: for products of u8 x s8 that add to 32 bits at once.
 struct PlainRow {
@@ -97,14 +98,14 @@ struct Nibbles {
 
 /// The sums of kRows rows from `first` on.
 template <class V, class W, size_t kRows>
-void sum_rows(const GemmTask& task, const W& weights, const char* panel, size_t stream, size_t first) {
+void sum_rows(const GemmTask& task, const W& weights, const char* panel, size_t first) {
   using Vector = typename V::Vector;
-  constexpr size_t kNr = kStreams * V::kColumns;
+  constexpr size_t kNr = kParts * V::kColumns;
   const char* start = panel;  // nr int32
   const char* at = panel + kNr * sizeof(int32_t);
-  Vector sums[kRows][kStreams];
+  Vector sums[kRows][kParts];
   for (size_t i = 0; i < kRows; ++i) {
-    for (size_t s = 0; s < kStreams; ++s) sums[i][s] = V::load(start + s * sizeof(Vector));
+    for (size_t s = 0; s < kParts; ++s) sums[i][s] = V::load(start + s * sizeof(Vector));
   }
   typename V::Row rows[kRows];
   uint32_t missing[kRows] = {};
@@ -116,13 +117,13 @@ void sum_rows(const GemmTask& task, const W& weights, const char* panel, size_t 
         missing[i] += rows[i].template fill<V>(static_cast<const uint8_t*>(task.rows[t * kMr + first + i]) + k, depths);
       }
       __asm__ volatile("" : "+r"(row) : : "memory");  // hides that rows lie on the stack: a test looks for spills
-      for (size_t d = 0; d < depths; d += 8, at += W::kStep) {
+      for (size_t d = 0; d < depths; d += 8) {
 #pragma GCC unroll 4
-        for (size_t s = 0; s < kStreams; ++s) {
+        for (size_t s = 0; s < kParts; ++s, at += W::kStep) {
           Vector low;
           Vector high;
-          __builtin_prefetch(at + s * stream + kAhead);
-          weights.load(at + s * stream, low, high);
+          __builtin_prefetch(at + kAhead);
+          weights.load(at, low, high);
 #pragma GCC unroll 4
           for (size_t i = 0; i < kRows; ++i) {
             sums[i][s] = V::dot(sums[i][s], row[i], d, low);
@@ -135,7 +136,7 @@ void sum_rows(const GemmTask& task, const W& weights, const char* panel, size_t 
   int32_t* tile = static_cast<int32_t*>(task.tile) + first * kNr;
   for (size_t i = 0; i < kRows; ++i) {
     const Vector rest = V::set32(static_cast<int32_t>(missing[i]));
-    for (size_t s = 0; s < kStreams; ++s) V::store(tile + i * kNr + s * V::kColumns, V::add32(sums[i][s], rest));
+    for (size_t s = 0; s < kParts; ++s) V::store(tile + i * kNr + s * V::kColumns, V::add32(sums[i][s], rest));
   }
 }
 
@@ -145,13 +146,12 @@ void run_few_rows(const GemmTask& task) {
   constexpr size_t kTable = W<V>::kStep == sizeof(typename V::Vector) ? 64 : 0;
   const char* panel = static_cast<const char*>(task.panel);
   const W<V> weights(panel);
-  const size_t stream = task.taps * ((task.depth + 7) / 8) * W<V>::kStep;
   const size_t m = task.m != 0 ? task.m : kMr;
   size_t first = 0;
   if constexpr (V::kMostRows == 2) {
-    for (; first + 2 <= m; first += 2) sum_rows<V, W<V>, 2>(task, weights, panel + kTable, stream, first);
+    for (; first + 2 <= m; first += 2) sum_rows<V, W<V>, 2>(task, weights, panel + kTable, first);
   }
-  for (; first < m; ++first) sum_rows<V, W<V>, 1>(task, weights, panel + kTable, stream, first);
+  for (; first < m; ++first) sum_rows<V, W<V>, 1>(task, weights, panel + kTable, first);
 }
 
 }  // namespace

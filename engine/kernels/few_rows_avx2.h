@@ -10,7 +10,7 @@
 namespace fewbins {
 namespace {
 
-/// 8 columns a stream. Pairs of products to 16 bits, then to 32.
+/// 8 columns a part. Pairs of products to 16 bits, then to 32.
 struct Avx2 {
   using Vector = __m256i;
   using Row = CentredRow;

@@ -15,7 +15,7 @@
 namespace fewbins {
 namespace {
 
-/// 16 columns a stream.
+/// 16 columns a part.
 struct Avx512 {
   using Vector = __m512i;
   static constexpr size_t kColumns = 16;

@@ -21,7 +21,7 @@ struct SignedRow {
   }
 };
 
-/// 4 columns a stream, 4 depths of each in a register.
+/// 4 columns a part, 4 depths of each in a register.
 struct Neon {
   using Vector = int32x4_t;
   using Row = SignedRow;

@@ -10,7 +10,7 @@
 namespace fewbins {
 namespace {
 
-/// 4 columns a stream.
+/// 4 columns a part.
 struct Ssse3 {
   using Vector = __m128i;
   using Row = CentredRow;

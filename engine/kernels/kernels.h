@@ -53,14 +53,14 @@ enum class Packer : std::uint8_t {
   started_quads,   ///< dot32 on SDOT: [panel]{ [nr] int32 starts, [tap][Q][nr][4] int8 }
   octets,          ///< dot32 on USMMLA: [panel][tap][ceil(channels / 8)][nr][8] int8
   lanes16_blocks,  ///< dot16 on NEON: depths in lanes, see dot16/README.md
-  depth_pairs,  ///< dot16 on NEON, 24 x 8: [panel][block]{ [nr] int16 starts, [depths of the block / 2][nr][2] int8 }
-  streams,      ///< dot32, few rows: [panel]{ [nr] int32 starts, [4 streams][tap][octet][2][nr / 4][4] int8 }
-  nibbles,    ///< lut4: [panel]{ 16-entry table 4 times, [nr] int32 starts, [4 streams][tap][octet][nr / 4][4] bytes of
-              ///< two indices: depth k of an octet low, depth k + 4 high }
-  taps_f32,   ///< depthwise: [tap][channels padded to lanes] float
-  taps_i8,    ///< depthwise: [tap][channels padded to lanes] int8
-  tap_pairs,  ///< depthwise on pmaddwd: see depthwise_dot32/README.md
-  tap_quads,  ///< depthwise on vpdpbusd: see depthwise_dot32/README.md
+  depth_pairs,   ///< dot16 on NEON, 24 x 8: [panel][block]{ [nr] int16 starts, [depths of the block / 2][nr][2] int8 }
+  octet_parts,   ///< dot32, few rows: [panel]{ [nr] int32 starts, [tap][octet][4 parts][2][nr / 4][4] int8 }
+  nibbles,       ///< lut4: [panel]{ 16-entry table 4 times, [nr] int32 starts, [tap][octet][nr][4] bytes of
+                 ///< two indices: depth k of an octet low, depth k + 4 high }
+  taps_f32,      ///< depthwise: [tap][channels padded to lanes] float
+  taps_i8,       ///< depthwise: [tap][channels padded to lanes] int8
+  tap_pairs,     ///< depthwise on pmaddwd: see depthwise_dot32/README.md
+  tap_quads,     ///< depthwise on vpdpbusd: see depthwise_dot32/README.md
   taps_starts,   ///< depthwise_dot16: [channels] int16 starts, then [tap][channels] int8
   taps_centred,  ///< depthwise_dot16 on NEON: the same for products of u - 128, channels padded to lanes
   tap_bytes,     ///< depthwise_dot16 on pmaddubsw: see depthwise_dot16/README.md

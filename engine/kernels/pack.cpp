@@ -216,8 +216,8 @@ void pack(const GemmKernel& kernel, const WeightView& weights, ActivationLevels 
       pack_arm(kernel, weights, first, levels.lo, block, panel);
       continue;
     }
-    if (kernel.packer == Packer::streams) {
-      pack_streams(kernel, weights, first, panel);
+    if (kernel.packer == Packer::octet_parts) {
+      pack_octets(kernel, weights, first, panel);
       continue;
     }
     const PaddedColumns columns(weights, first, kernel.nr);

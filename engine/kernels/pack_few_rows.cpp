@@ -7,33 +7,32 @@
 namespace fewbins {
 namespace {
 
-constexpr std::size_t kStreams = 4;
+constexpr std::size_t kParts = 4;
 constexpr std::size_t kTableBytes = 64;  // 16 entries, once per 128 bits of the widest vector
 
 std::size_t octets_of(std::size_t channels) { return (channels + 7) / 8; }
 
 std::size_t table_bytes(const GemmKernel& kernel) { return kernel.packer == Packer::nibbles ? kTableBytes : 0; }
 
-/// Bytes of an octet of one stream: a byte per weight, or half a byte.
+/// Bytes of an octet of one part: a byte per weight, or half a byte.
 std::size_t step_bytes(const GemmKernel& kernel) {
-  return kernel.nr / kStreams * (kernel.packer == Packer::nibbles ? 4 : 8);
+  return kernel.nr / kParts * (kernel.packer == Packer::nibbles ? 4 : 8);
 }
 
 /// Where weights of columns lie in a panel, and the starts of the columns.
 class Panel {
  public:
-  Panel(const GemmKernel& kernel, std::size_t taps, std::size_t channels, void* at)
+  Panel(const GemmKernel& kernel, std::size_t channels, void* at)
       : at_(static_cast<std::byte*>(at)),
         starts_(at_ + table_bytes(kernel)),
-        streams_(starts_ + kernel.nr * sizeof(std::int32_t)),
-        columns_(kernel.nr / kStreams),
+        weights_(starts_ + kernel.nr * sizeof(std::int32_t)),
+        columns_(kernel.nr / kParts),
         octets_(octets_of(channels)),
-        step_(step_bytes(kernel)),
-        stream_(taps * octets_ * step_) {}
+        step_(step_bytes(kernel)) {}
 
   /// The four bytes of column j that hold depths 8 octet + 4 half.. of a tap, or both halves of an octet as nibbles.
   [[nodiscard]] std::byte* quad(std::size_t j, std::size_t tap, std::size_t octet, std::size_t half) const {
-    return streams_ + j / columns_ * stream_ + (tap * octets_ + octet) * step_ + (half * columns_ + j % columns_) * 4;
+    return weights_ + ((tap * octets_ + octet) * kParts + j / columns_) * step_ + (half * columns_ + j % columns_) * 4;
   }
 
   /// Centred kernels multiply u - 128: what that takes from the sum of column j is where the column starts.
@@ -45,23 +44,22 @@ class Panel {
  private:
   std::byte* at_;
   std::byte* starts_;
-  std::byte* streams_;
+  std::byte* weights_;
   std::size_t columns_;
   std::size_t octets_;
   std::size_t step_;
-  std::size_t stream_;
 };
 
 }  // namespace
 
 std::size_t few_rows_panel_bytes(const GemmKernel& kernel, std::size_t taps, std::size_t channels) {
   return table_bytes(kernel) + kernel.nr * sizeof(std::int32_t) +
-         kStreams * taps * octets_of(channels) * step_bytes(kernel);
+         kParts * taps * octets_of(channels) * step_bytes(kernel);
 }
 
-void pack_streams(const GemmKernel& kernel, const WeightView& weights, std::size_t first, void* out) {
+void pack_octets(const GemmKernel& kernel, const WeightView& weights, std::size_t first, void* out) {
   std::memset(out, 0, few_rows_panel_bytes(kernel, weights.taps, weights.channels));
-  const Panel panel(kernel, weights.taps, weights.channels, out);
+  const Panel panel(kernel, weights.channels, out);
   for (std::size_t j = 0; j < std::min(kernel.nr, weights.n - first); ++j) {
     const std::int8_t* w = weights.w + (first + j) * weights.taps * weights.channels;
     std::uint32_t sum = 0;
@@ -83,7 +81,7 @@ void pack_lut4(const GemmKernel& kernel, const std::uint8_t* indices, const std:
   for (std::size_t first = 0; first < n; first += kernel.nr) {
     std::byte* at = static_cast<std::byte*>(out) + first / kernel.nr * bytes;
     for (std::size_t copy = 0; copy < kTableBytes; copy += 16) std::memcpy(at + copy, table, 16);
-    const Panel panel(kernel, taps, channels, at);
+    const Panel panel(kernel, channels, at);
     for (std::size_t j = 0; j < std::min(kernel.nr, n - first); ++j) {
       const std::uint8_t* own = indices + (first + j) * taps * channels;
       std::uint32_t sum = 0;

@@ -6,11 +6,11 @@
 
 namespace fewbins {
 
-inline bool is_few_rows_packer(Packer packer) { return packer == Packer::streams || packer == Packer::nibbles; }
+inline bool is_few_rows_packer(Packer packer) { return packer == Packer::octet_parts || packer == Packer::nibbles; }
 
 std::size_t few_rows_panel_bytes(const GemmKernel& kernel, std::size_t taps, std::size_t channels);
 
-/// The panel of columns first.. in Packer::streams.
-void pack_streams(const GemmKernel& kernel, const WeightView& weights, std::size_t first, void* panel);
+/// The panel of columns first.. in Packer::octet_parts.
+void pack_octets(const GemmKernel& kernel, const WeightView& weights, std::size_t first, void* panel);
 
 }  // namespace fewbins

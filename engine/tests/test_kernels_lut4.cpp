@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(every_kernel_gives_the_exact_sum_for_any_table) {
 BOOST_AUTO_TEST_CASE(every_pair_of_a_level_and_a_weight_is_exact_in_rows_of_bytes) {
   // Centred rows of dot32 flip the sign of weights: -128 among them has no opposite in 8 bits.
   for (const GemmKernel& kernel : gemm_kernels()) {
-    if (kernel.packer != Packer::streams || !runs_here(kernel.isa)) continue;
+    if (kernel.packer != Packer::octet_parts || !runs_here(kernel.isa)) continue;
     for (const int w : {-128, -127, -1, 0, 1, 126, 127}) {
       const std::vector<std::int8_t> weights(16, static_cast<std::int8_t>(w));
       AlignedBytes packed(packed_bytes(kernel, 1, 1, 16, 0));

@@ -6,20 +6,16 @@ namespace fewbins {
 
 void lut4_1x8k8__scalar(const GemmTask& task) {
   constexpr size_t kNr = 8;
-  constexpr size_t kStreams = 4;
-  constexpr size_t kColumns = kNr / kStreams;
   const int8_t* table = static_cast<const int8_t*>(task.panel);
   const uint8_t* nibbles = static_cast<const uint8_t*>(task.panel) + 64 + kNr * sizeof(int32_t);
   const size_t octets = (task.depth + 7) / 8;
-  const size_t stream = task.taps * octets * kColumns * 4;
   int32_t* tile = static_cast<int32_t*>(task.tile);
   for (size_t j = 0; j < kNr; ++j) {
     uint32_t sum = 0;
     for (size_t t = 0; t < task.taps; ++t) {
       const uint8_t* row = static_cast<const uint8_t*>(task.rows[t]);
       for (size_t k = 0; k < task.depth; ++k) {
-        const size_t octet = t * octets + k / 8;
-        const uint8_t both = nibbles[j / kColumns * stream + (octet * kColumns + j % kColumns) * 4 + k % 4];
+        const uint8_t both = nibbles[((t * octets + k / 8) * kNr + j) * 4 + k % 4];
         sum += static_cast<uint32_t>(row[k] * table[k % 8 < 4 ? both % 16 : both / 16]);
       }
     }
