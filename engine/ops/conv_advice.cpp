@@ -51,7 +51,7 @@ std::vector<Advice> advise(const Model& model, Isa isa) {
     if (node.op != "Conv") continue;
     const ConvParts parts = read_conv(node, context);
     if (!parts.integer || parts.shape.groups != 1) continue;
-    const ConvSize size = declared_size(node, context);
+    const ConvSize size = declared_size(node, context, parts);
     const std::optional<double> now = predict_best(context, parts, size);
     if (!now) continue;
     std::array<double, kCandidates.size()> times{};

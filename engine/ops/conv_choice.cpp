@@ -104,13 +104,12 @@ std::optional<Fastest> fastest(const OpContext& context, const ConvParts& parts,
 
 }  // namespace
 
-ConvSize declared_size(const NodeDef& node, const OpContext& context) {
-  const Dims& from = context.desc(node.inputs.front()).dims;
+ConvSize declared_size(const NodeDef& node, const OpContext& context, const ConvParts& parts) {
   const Dims& to = context.desc(node.outputs.front()).dims;
   ConvSize size{.height = size_or_guess(to[2]),
                 .width = size_or_guess(to[3]),
-                .channels = size_or_guess(from[1]),
-                .columns = size_or_guess(to[1])};
+                .channels = static_cast<std::size_t>(parts.shape.channels),
+                .columns = static_cast<std::size_t>(parts.shape.columns)};
   for (const auto& [name, constant] : context.model.constants) size.model_bytes += constant.bytes;
   return size;
 }

@@ -19,8 +19,8 @@ struct ConvSize {
   std::size_t model_bytes = 0;  // weights of the whole model: where this layer's come from
 };
 
-// Output sizes as the file declares them; what is free counts as 28.
-ConvSize declared_size(const NodeDef& node, const OpContext& context);
+// Output sizes as the file declares them, channels as the weights have them; what is free counts as 28.
+ConvSize declared_size(const NodeDef& node, const OpContext& context, const ConvParts& parts);
 
 // 3x3, stride 1, not dilated, one group.
 bool has_winograd_window(const ConvParts& parts);

@@ -327,7 +327,7 @@ void WinogradOp::store(const Part& part, size_t panel, int64_t line) const {
 
 std::unique_ptr<Op> make_winograd(const NodeDef& node, const OpContext& context, ConvParts& parts) {
   if (!parts.integer || !has_winograd_window(parts)) return nullptr;
-  std::optional<WinogradChoice> choice = choose_winograd(context, parts, declared_size(node, context));
+  std::optional<WinogradChoice> choice = choose_winograd(context, parts, declared_size(node, context, parts));
   if (!choice) return nullptr;
   return std::make_unique<WinogradOp>(node, context, std::move(parts), *choice->transforms, std::move(choice->weights));
 }
