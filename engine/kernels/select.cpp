@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The choice among rows: what costs least by the table of this CPU (costs.h). Rows that nobody has measured, as on a
-// CPU that the defaults do not know, are taken by rule.
+// The choice among rows: what costs least by the table of this CPU (costs.h). Where only plain rows have been measured,
+// as on a CPU that the defaults do not know, rows are taken by rule. A row that nobody has measured does not displace
+// measured ones: AMX, tested by emulation, is taken once `fewbins doctor --calibrate-cost` has run it.
 #include "kernels/costs.h"
 #include "kernels/kernels.h"
 #include "kernels/pack_u4.h"
@@ -54,7 +55,6 @@ const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem
   const GemmKernel* by_cost = nullptr;
   const GemmKernel* for_few_rows = nullptr;  // memory bounds these, and the table says nothing of it
   double least = 0;
-  bool all_known = true;
   for (const GemmKernel& kernel : gemm_kernels()) {
     if (!isa_includes(cap, kernel.isa) || !can_do(kernel, family, problem.block)) continue;
     if (forced == kernel.name) return kernel;
@@ -65,14 +65,14 @@ const GemmKernel& select_gemm(Family family, Isa cap, const GemmProblem& problem
     }
     if (by_rule == nullptr || is_better(kernel, *by_rule, problem)) by_rule = &kernel;
     const std::optional<double> cost = predict_gemm(kernel, problem);
-    all_known = all_known && cost.has_value();
     if (cost && (by_cost == nullptr || *cost < least)) {
       by_cost = &kernel;
       least = *cost;
     }
   }
   if (for_few_rows != nullptr) return *for_few_rows;
-  return all_known ? *by_cost : *by_rule;  // every family has a scalar row
+  const bool measured = by_cost != nullptr && (by_cost->isa != Isa::scalar || by_rule->isa == Isa::scalar);
+  return measured ? *by_cost : *by_rule;  // every family has a scalar row
 }
 
 const GemmKernel* select_lut4(Isa cap, const GemmProblem& problem, std::string_view forced) {

@@ -248,6 +248,9 @@ BOOST_AUTO_TEST_CASE(selection_is_a_function_of_the_cap_and_the_problem) {
   BOOST_CHECK(select_gemm(Family::dot16, Isa::avx512bw, problem).isa == Isa::avx512bw);
   BOOST_CHECK(select_gemm(Family::dot16, Isa::avx512bw, problem).family == Family::dot16);
   BOOST_CHECK(select_gemm(Family::dot16, Isa::avxvnni, problem).family == Family::dot32);
+  // Nobody has measured AMX: it waits for a table of its own.
+  BOOST_CHECK(select_gemm(Family::dot32, Isa::amx, problem).isa == Isa::avx512vnni);
+  BOOST_CHECK_EQUAL(select_gemm(Family::dot32, Isa::amx, problem, "dot32_32x32k64__amx").name, "dot32_32x32k64__amx");
   problem.block = 0;
   BOOST_CHECK(select_gemm(Family::dot16, Isa::avx2, problem).family == Family::dot32);
   BOOST_CHECK_EQUAL(select_gemm(Family::dot32, Isa::avx512vnni, problem).nr, 32u);
