@@ -2,10 +2,9 @@
 // One convolution as the engine runs it in a network at batch 1: the operator, its form, its epilogue.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <fstream>
 #include <random>
 
+#include "base/cpu_cache.h"
 #include "base/thread_pool.h"
 #include "bench/bench.h"
 #include "bench/one_node.h"
@@ -16,20 +15,9 @@ namespace {
 constexpr std::size_t kSweepMost = std::size_t{128} << 20;
 constexpr std::size_t kSweepLeast = std::size_t{16} << 20;
 
-// Twice the largest cache, as far as the system tells.
-std::size_t sweep_bytes() {
-  std::size_t largest = kSweepLeast;
-  for (int index = 0; index < 8; ++index) {
-    std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/size");
-    std::size_t kibibytes = 0;
-    if (file >> kibibytes) largest = std::max(largest, 2 * kibibytes * 1024);
-  }
-  return std::min(largest, kSweepMost);
-}
-
 // What other layers leave in the caches; shared by all subjects of a process.
 AlignedBytes& sweep_buffer() {
-  static AlignedBytes buffer(sweep_bytes());
+  static AlignedBytes buffer(std::clamp(2 * last_cache_bytes(), kSweepLeast, kSweepMost));
   return buffer;
 }
 

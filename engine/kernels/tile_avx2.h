@@ -97,6 +97,25 @@
                      : FB_CLOBBERS);                                                                           \
   }
 
+// A whole kernel of 6 rows: a tile of every height, and the choice among them. `bytes_per_depth`: of a row per unit of
+// GemmTask::depth.
+#define FB_KERNEL(name, STEP, bytes_per_depth)                                                                 \
+  namespace {                                                                                                  \
+  FB_TILE(tile1, FB_ROWS_1, STEP)                                                                              \
+  FB_TILE(tile2, FB_ROWS_2, STEP)                                                                              \
+  FB_TILE(tile3, FB_ROWS_3, STEP)                                                                              \
+  FB_TILE(tile4, FB_ROWS_4, STEP)                                                                              \
+  FB_TILE(tile5, FB_ROWS_5, STEP)                                                                              \
+  FB_TILE(tile6, FB_ROWS_6, STEP)                                                                              \
+  }                                                                                                            \
+  void name(const GemmTask& task) {                                                                            \
+    constexpr size_t kMr = 6;                                                                                  \
+    static constexpr void (*kTiles[])(const TileRun&, const void*, void*) = {tile1, tile2, tile3, tile4, tile5, tile6};\
+    const TileRun run{task.rows, kMr * sizeof(void*), task.taps, 0, task.depth * (bytes_per_depth)};           \
+    kTiles[(task.m != 0 ? task.m : kMr) - 1](run, task.panel, task.tile);                                      \
+    leave_ymm();                                                                                               \
+  }
+
 #define FB_VECTORS                                                                                                \
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",      \
       "xmm13", "xmm14", "xmm15"

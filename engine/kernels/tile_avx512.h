@@ -87,4 +87,24 @@
                        "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",   \
                        "xmm14", "xmm15", "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21");                      \
   }
+
+// A whole kernel of 8 rows: a tile of every height, and the choice among them. `bytes_per_depth`: of a row per unit of
+// GemmTask::depth. `prefix` keeps the tiles of two kernels in a file apart.
+#define FB_KERNEL(name, prefix, PANEL, STEP, STORE, bytes_per_depth)                                                \
+  namespace {                                                                                                       \
+  FB_TILE(prefix##1, FB_ROWS_1, PANEL, STEP, STORE)                                                                 \
+  FB_TILE(prefix##2, FB_ROWS_2, PANEL, STEP, STORE)                                                                 \
+  FB_TILE(prefix##3, FB_ROWS_3, PANEL, STEP, STORE)                                                                 \
+  FB_TILE(prefix##4, FB_ROWS_4, PANEL, STEP, STORE)                                                                 \
+  FB_TILE(prefix##5, FB_ROWS_5, PANEL, STEP, STORE)                                                                 \
+  FB_TILE(prefix##6, FB_ROWS_6, PANEL, STEP, STORE)                                                                 \
+  FB_TILE(prefix##7, FB_ROWS_7, PANEL, STEP, STORE)                                                                 \
+  FB_TILE(prefix##8, FB_ROWS_8, PANEL, STEP, STORE)                                                                 \
+  }                                                                                                                 \
+  void name(const GemmTask& task) {                                                                                 \
+    constexpr size_t kMr = 8;                                                                                       \
+    static constexpr void (*kTiles[])(const GemmTask&, size_t, size_t) = {prefix##1, prefix##2, prefix##3, prefix##4,\
+                                                                   prefix##5, prefix##6, prefix##7, prefix##8};     \
+    kTiles[(task.m != 0 ? task.m : kMr) - 1](task, task.depth * (bytes_per_depth), kMr * sizeof(void*));            \
+  }
 // clang-format on

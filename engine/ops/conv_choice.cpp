@@ -33,18 +33,13 @@ std::optional<WinogradWeights> weights_for(const WinogradKernel& transforms, con
                                {parts.input.lo, parts.input.hi});
 }
 
-struct PositionChoice {
-  const GemmKernel* kernel;
-  std::size_t block;
-};
-
-std::optional<double> predict_winograd(const WinogradKernel& transforms, const std::vector<PositionChoice>& positions,
+std::optional<double> predict_winograd(const WinogradKernel& transforms, const std::vector<WinogradPosition>& positions,
                                        const ConvSize& size) {
   const WinogradMatrices& form = matrices_of(transforms.form);
   const std::size_t tiles = tiles_of(form, size);
   std::optional<double> total = predict_transforms(transforms, tiles, size.channels, size.columns);
   std::size_t bytes = 0;
-  for (const PositionChoice& position : positions) {
+  for (const WinogradPosition& position : positions) {
     const std::optional<double> product =
         predict_gemm(*position.kernel, {size.columns, form.taps(), size.channels, position.block, tiles});
     if (!total || !product) return std::nullopt;
@@ -56,21 +51,14 @@ std::optional<double> predict_winograd(const WinogradKernel& transforms, const s
   return *total + predict_cold_weights(bytes, growth * size.model_bytes);
 }
 
-std::optional<double> predict_weights(const WinogradKernel& transforms, const WinogradWeights& weights,
-                                      const ConvSize& size) {
-  std::vector<PositionChoice> positions;
-  for (const WinogradPosition& position : weights.positions()) positions.push_back({position.kernel, position.block});
-  return predict_winograd(transforms, positions, size);
-}
-
 // Before the weights have been transformed: byte forms in blocks as long as the depth.
 std::optional<double> predict_at_best(const WinogradKernel& transforms, Isa isa, const ConvSize& size) {
   const WinogradMatrices& form = matrices_of(transforms.form);
   const std::size_t quads = form.taps() * ((size.channels + 3) / 4);
   const GemmProblem problem{size.columns, form.taps(), size.channels, form.bytes ? quads : 0, tiles_of(form, size)};
   const GemmKernel& kernel = select_gemm(form.bytes ? Family::dot16 : Family::dot32_i16, isa, problem);
-  const std::size_t block = kernel.family == Family::dot16 ? quads : 0;
-  return predict_winograd(transforms, std::vector<PositionChoice>(form.positions(), {&kernel, block}), size);
+  const WinogradPosition position{.kernel = &kernel, .block = kernel.family == Family::dot16 ? quads : 0};
+  return predict_winograd(transforms, std::vector<WinogradPosition>(form.positions(), position), size);
 }
 
 struct Fastest {
@@ -94,7 +82,8 @@ std::optional<Fastest> fastest(const OpContext& context, const ConvParts& parts,
   for (const auto& [at_best, transforms] : forms) {
     if (at_best >= least) break;
     std::optional<WinogradWeights> weights = weights_for(*transforms, context, parts);
-    const std::optional<double> cost = weights ? predict_weights(*transforms, *weights, size) : std::nullopt;
+    const std::optional<double> cost =
+        weights ? predict_winograd(*transforms, weights->positions(), size) : std::nullopt;
     if (!cost || *cost >= least) continue;
     least = *cost;
     best = {WinogradChoice{transforms, std::move(*weights)}, *cost};

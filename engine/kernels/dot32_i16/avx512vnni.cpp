@@ -5,26 +5,7 @@
 #include "kernels/tile_avx512.h"
 
 namespace fewbins {
-namespace {
 
-#define TILE(count) FB_TILE(tile##count, FB_ROWS_##count, FB_PANEL_WIDE, FB_STEP_I16_VNNI, FB_STORE)
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-TILE(5)
-TILE(6)
-TILE(7)
-TILE(8)
-
-using TileFn = void (*)(const GemmTask&, size_t, size_t);
-constexpr TileFn kTiles[] = {tile1, tile2, tile3, tile4, tile5, tile6, tile7, tile8};
-constexpr size_t kMr = 8;
-
-}  // namespace
-
-void dot32_i16_8x32k2__avx512vnni(const GemmTask& task) {
-  kTiles[(task.m != 0 ? task.m : kMr) - 1](task, task.depth * 2 * sizeof(int16_t), kMr * sizeof(void*));
-}
+FB_KERNEL(dot32_i16_8x32k2__avx512vnni, tile, FB_PANEL_WIDE, FB_STEP_I16_VNNI, FB_STORE, 2 * sizeof(int16_t))
 
 }  // namespace fewbins
