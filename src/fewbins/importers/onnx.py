@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fewbins.importers.values import OnnxNode
 
 MAX_MESSAGE = 2000
-FREE_NAMES = {4: ("batch", "channels", "height", "width"), 2: ("batch", "features")}
+FREE_NAMES = {4: ("batch", "channels", "height", "width"), 3: ("batch", "channels", "length"), 2: ("batch", "features")}
 
 
 def load_onnx(
@@ -90,6 +90,7 @@ class _Import:
     def run(self, input_shapes: Mapping[str, Sequence[Dim]]) -> Graph:
         from fewbins.importers.context import Context
         from fewbins.importers.patterns import recognize_activations
+        from fewbins.passes.one_row import keep_rows
 
         proto = self.file.proto.graph
         reads = Counter(name for node in proto.node for name in node.input)
@@ -101,7 +102,7 @@ class _Import:
         outputs = self._outputs(ctx)
         if self.problems:
             raise UnsupportedError(f"{self.file.source} cannot be imported", self.problems)
-        return recognize_activations(ctx.finish(outputs, proto.name)).prune().validate()
+        return keep_rows(recognize_activations(ctx.finish(outputs, proto.name)).prune()).validate()
 
     def _inputs(self, ctx: Context, given: Mapping[str, Sequence[Dim]]) -> None:
         import onnx

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resize and Upsample: nearest and linear, over height and width of images."""
+"""Resize and Upsample: nearest and linear, over height and width of images, or the length of signals."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
 from fewbins.importers.operators.folds import normal_axis
 from fewbins.importers.operators.reshaping import FIX
+from fewbins.importers.operators.rows import from_image, to_image
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol
 from fewbins.importers.values import Constant, OnnxNode, Value
@@ -33,7 +34,8 @@ def _upsample(ctx: Context, node: OnnxNode) -> Sequence[Value]:
 def _resize(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     if node.version == 10:
         return [_resize_by_floor(ctx, node)]
-    x = ctx.activation(node, 0, rank=4)
+    x = ctx.activation(node, 0)
+    image, rank = to_image(ctx, node, x)
     mode = _mode(node)
     coordinates = node.text("coordinate_transformation_mode", "half_pixel")
     nearest = node.text("nearest_mode", "round_prefer_floor")
@@ -52,12 +54,13 @@ def _resize(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     if policy != "stretch":
         raise NodeError(f"keep_aspect_ratio_policy '{policy}' is not supported; give the final sizes and 'stretch'")
     sizes, scales = _targets(ctx, node, x)
-    if coordinates == "align_corners" and scales is not None and not _whole(x.shape[2:], scales):
+    if coordinates == "align_corners" and scales is not None and not _whole(image.shape[2:], scales):
         raise NodeError(
             f"scales {scales} with align_corners do not give whole sizes, which ONNX's texts and runtimes read "
             "differently; give sizes instead of scales"
         )
-    return [ctx.emit("Resize", node, [x], ResizeAttrs(mode, sizes, scales, coordinates, nearest))]
+    y = ctx.emit("Resize", node, [image], ResizeAttrs(mode, sizes, scales, coordinates, nearest))
+    return [from_image(ctx, node, y, rank)]
 
 
 def _whole(shape: Shape, scales: tuple[float, float]) -> bool:
@@ -78,22 +81,23 @@ def _mode(node: OnnxNode) -> str:
 
 def _resize_by_floor(ctx: Context, node: OnnxNode) -> Value:
     """Upsample, and Resize of opset 10: place = index / scale; nearest takes the floor, or the ceiling going down."""
-    x = ctx.activation(node, 0, rank=4)
-    mode, factors = _mode(node), _factors(ctx, node, 1, tuple(range(4)))
+    x, rank = to_image(ctx, node, ctx.activation(node, 0))
+    mode, factors = _mode(node), _factors(ctx, node, 1, rank, tuple(range(rank)))
     if factors is None:
         raise NodeError("the scales are missing; the file is not valid ONNX")
     down = [factor < 1 for factor in factors]
     if mode == "nearest" and any(down) and any(factor > 1 for factor in factors):
         raise NodeError(f"scales {factors} grow one axis and shrink the other; resize them one after the other")
     nearest = "ceil" if any(down) else "floor"
-    return ctx.emit("Resize", node, [x], ResizeAttrs(mode, None, factors, "asymmetric", nearest))
+    y = ctx.emit("Resize", node, [x], ResizeAttrs(mode, None, factors, "asymmetric", nearest))
+    return from_image(ctx, node, y, rank)
 
 
 def _targets(ctx: Context, node: OnnxNode, x: Value) -> tuple[tuple[int, int] | None, tuple[float, float] | None]:
-    """Sizes or scales of height and width."""
-    axes = node.integers("axes") if node.version >= 18 else None
-    places = tuple(range(4)) if axes is None else tuple(normal_axis(axis, 4) for axis in axes)
-    factors = _factors(ctx, node, 2, places)
+    """Sizes or scales of height and width; a signal's height is 1."""
+    axes, rank = node.integers("axes") if node.version >= 18 else None, len(x.shape)
+    places = tuple(range(rank)) if axes is None else tuple(normal_axis(axis, rank) for axis in axes)
+    factors = _factors(ctx, node, 2, rank, places)
     if factors is not None:
         return None, factors
     wanted = ctx.sizes(node, 3, "the sizes")
@@ -105,11 +109,11 @@ def _targets(ctx: Context, node: OnnxNode, x: Value) -> tuple[tuple[int, int] | 
         full[axis] = size
     if full[:2] != have[:2]:
         raise NodeError(f"sizes {show_shape(full)} change the batch or the channels of {show_shape(have)}")
-    height, width = full[2:]
+    height, width = full[2:] if rank == 4 else [1, full[2]]
     if not isinstance(height, Symbol) and not isinstance(width, Symbol):
         return (int(height), int(width)), None
-    ratios = [_ratio(size, old) for size, old in zip(full[2:], have[2:], strict=True)]
-    return None, (ratios[0], ratios[1])
+    old_height, old_width = have[2:] if rank == 4 else [1, have[2]]
+    return None, (_ratio(height, old_height), _ratio(width, old_width))
 
 
 def _ratio(size: Size, old: Size) -> float:
@@ -120,18 +124,18 @@ def _ratio(size: Size, old: Size) -> float:
     return float(ratio)
 
 
-def _factors(ctx: Context, node: OnnxNode, slot: int, places: tuple[int, ...]) -> tuple[float, float] | None:
+def _factors(ctx: Context, node: OnnxNode, slot: int, rank: int, places: tuple[int, ...]) -> tuple[float, float] | None:
     value = ctx.optional(node, slot)
     if value is None or (isinstance(value, Constant) and value.data.size == 0):
         return None
     data = ctx.constant(node, slot, "the scales")
     if data is None or data.size != len(places):
         raise NodeError(f"needs one scale for each of {len(places)} axes; the file is not valid ONNX")
-    full = [1.0] * 4
+    full = [1.0] * rank
     for axis, factor in zip(places, data.reshape(-1), strict=True):
         full[axis] = float(factor)
     if full[0] != 1 or full[1] != 1:
-        raise NodeError(f"scales {tuple(full)} change the batch or the channels; only height and width can change")
+        raise NodeError(f"scales {tuple(full)} change the batch or the channels; only those behind them can")
     if not min(full) > 0:
         raise NodeError(f"scales {tuple(full)} must be positive")
-    return full[2], full[3]
+    return (full[2], full[3]) if rank == 4 else (1.0, full[2])
