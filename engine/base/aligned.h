@@ -9,18 +9,12 @@
 #include <new>
 #include <utility>
 
+#include "base/checked.h"
+
 namespace fewbins {
 
 inline constexpr std::size_t kAlignment = 64;    ///< one cache line, one zmm register
 inline constexpr std::size_t kReadPadding = 64;  ///< bytes past the end that kernels may read and must not need
-
-/// `count` times `bytes` as a size of memory. Throws std::bad_alloc where no address space holds it: only 32-bit CPUs
-/// get there, with counts that the limits of a model file allow.
-inline std::size_t memory_size(std::uint64_t count, std::uint64_t bytes) {
-  constexpr std::uint64_t kMost = std::numeric_limits<std::size_t>::max() / 2;
-  if (count > kMost / (bytes == 0 ? 1 : bytes)) throw std::bad_alloc();
-  return static_cast<std::size_t>(count * bytes);
-}
 
 /// Memory on a border of at least kAlignment, not cleared; large pieces ask for large pages, since packed weights are
 /// read from end to end and would miss the address cache at every 4 KiB. Throws std::bad_alloc.

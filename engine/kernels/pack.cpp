@@ -177,7 +177,7 @@ std::size_t depth_of(const GemmKernel& kernel, std::size_t channels) {
 
 std::size_t panel_bytes(const GemmKernel& kernel, std::size_t taps, std::size_t channels, std::size_t block) {
   // Of a quad no packer makes more than 32 bytes a column: what passes here, no product below overflows.
-  static_cast<void>(memory_size(std::uint64_t{taps} * quads_of(channels), 32 * kernel.nr));
+  static_cast<void>(memory_size(Size(taps) * quads_of(channels) * 32 * kernel.nr));
   if (is_arm_packer(kernel.packer)) return round_up(arm_panel_bytes(kernel, taps, channels, block), kBorder);
   if (is_few_rows_packer(kernel.packer)) return round_up(few_rows_panel_bytes(kernel, taps, channels), kBorder);
   const std::size_t quads = taps * quads_of(channels);

@@ -189,7 +189,7 @@ class LaneProof {
         quads_(quads_of(v.channels)),
         units_(divided(quads_, rule_.unit)),
         limit_(32767 / std::max({-levels.lo, levels.hi, 1})) {
-    sizes_.reserve(memory_size(v.n * taps_, units_ * rule_.lanes));
+    sizes_.reserve(memory_size(Size(v.n) * taps_ * units_ * rule_.lanes));
     for (std::size_t n = 0; n < v.n; ++n) {
       for (std::size_t tap = 0; tap < taps_; ++tap) {
         for (std::size_t unit = 0; unit < units_; ++unit) add_unit(v, n, tap, unit * rule_.unit * 4);
@@ -246,17 +246,17 @@ std::size_t arm_panel_bytes(const GemmKernel& kernel, std::size_t taps, std::siz
   const std::uint64_t quad_bytes = 4 * kernel.nr;
   switch (kernel.packer) {
     case Packer::lanes16:
-      return kHeader + memory_size(taps, step_bytes);
+      return kHeader + memory_size(Size(taps) * step_bytes);
     case Packer::lanes16_blocks:
-      return memory_size(block_count(taps, quads, block), kernel.nr * kLanes * sizeof(std::int16_t)) +
-             memory_size(taps, step_bytes);
+      return memory_size(Size(block_count(taps, quads, block)) * kernel.nr * kLanes * sizeof(std::int16_t)) +
+             memory_size(Size(taps) * step_bytes);
     case Packer::depth_pairs:
-      return memory_size(block_count(taps, quads, block), kernel.nr * sizeof(std::int16_t)) +
-             memory_size(taps, quads * quad_bytes);
+      return memory_size(Size(block_count(taps, quads, block)) * kernel.nr * sizeof(std::int16_t)) +
+             memory_size(Size(taps) * quads * quad_bytes);
     case Packer::started_quads:
-      return kernel.nr * sizeof(std::int32_t) + memory_size(taps, quads * quad_bytes);
+      return kernel.nr * sizeof(std::int32_t) + memory_size(Size(taps) * quads * quad_bytes);
     default:
-      return memory_size(taps, divided(quads, 2) * 2 * quad_bytes);
+      return memory_size(Size(taps) * divided(quads, 2) * 2 * quad_bytes);
   }
 }
 

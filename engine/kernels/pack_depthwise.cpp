@@ -150,7 +150,7 @@ void pack_depthwise_scales(const DepthwiseKernel& kernel, const std::int32_t* bi
 
 std::size_t packed_depthwise_bytes(const DepthwiseKernel& kernel, std::size_t taps, std::size_t channels) {
   // Nothing below is larger.
-  static_cast<void>(memory_size(taps + 4, sizeof(float) * round_up(channels, kernel.lanes)));
+  static_cast<void>(memory_size((Size(taps) + 4) * sizeof(float) * round_up(channels, kernel.lanes)));
   if (kernel.packer == Packer::taps_starts || kernel.packer == Packer::taps_centred)
     return round_up((2 + taps) * round_up(channels, kernel.lanes), 64);
   if (kernel.packer == Packer::tap_bytes) return (2 + round_up(taps, 2)) * round_up(channels, kernel.lanes);

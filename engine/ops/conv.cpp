@@ -183,8 +183,7 @@ std::unique_ptr<OpState> ConvOp::prepare(const PrepareArgs& args) const {
     wide.pad_begin = 0;
     wide.kernel = 1;
     state->source.offsets = window_offsets(node_, tall, wide, channels);
-    state->scratch_bytes =
-        memory_size(static_cast<uint64_t>(from[0] * state->source.image_step), element_bytes()) + kReadPadding;
+    state->scratch_bytes = memory_size(Size(from[0]) * state->source.image_step * element_bytes() + kReadPadding);
   } else if (same_size) {
     state->way = Form::pointwise;
     state->form = "pointwise";

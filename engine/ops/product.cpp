@@ -48,7 +48,7 @@ Product::Product(const OpContext& context, const ProductShape& shape, const Inte
   }
   panel_bytes_ = panel_bytes(*kernel_, all.taps, all.channels, block_);
   plan_chunks();
-  packed_ = AlignedBytes(memory_size(index(shape.groups * panels_), panel_bytes_));
+  packed_ = AlignedBytes(memory_size(Size(shape.groups) * panels_ * panel_bytes_));
   for (int64_t group = 0; group < shape.groups; ++group) pack_group(weights, all, levels, group);
   std::vector<int32_t> sums(columns);
   column_sums(all, sums.data());
@@ -70,7 +70,7 @@ Product::Product(const OpContext& context, const ProductShape& shape, const std:
   kernel_ = &select_gemm(Family::f32, context.isa, problem, context.forced_kernel);
   panel_bytes_ = panel_bytes(*kernel_, taps, channels, 0);
   plan_chunks();
-  packed_ = AlignedBytes(memory_size(index(shape.groups * panels_), panel_bytes_));
+  packed_ = AlignedBytes(memory_size(Size(shape.groups) * panels_ * panel_bytes_));
   for (int64_t group = 0; group < shape.groups; ++group)
     pack_f32(*kernel_, weights.data() + index(group) * columns * taps * channels, columns, taps, channels,
              packed_.data() + index(group * panels_) * panel_bytes_);

@@ -155,9 +155,9 @@ std::optional<WinogradWeights> WinogradWeights::make(WinogradForm form, Isa isa,
     position.depth = depth_of(*position.kernel, kernels.channels);
     position.panel_offset = result.panel_bytes_;
     const size_t bytes = panel_bytes(*position.kernel, taps, kernels.channels, position.block);
-    result.panel_bytes_ = memory_size(result.panel_bytes_ + bytes, 1);
+    result.panel_bytes_ = memory_size(Size(result.panel_bytes_) + bytes);
   }
-  result.packed_ = AlignedBytes(memory_size(result.panels_, result.panel_bytes_));
+  result.packed_ = AlignedBytes(memory_size(Size(result.panels_) * result.panel_bytes_));
   result.constants_.assign(result.panels_ * matrices.outputs() * nr, 0);
   std::vector<int32_t> sums(kernels.columns);
   for (size_t p = 0; p < matrices.positions(); ++p) {

@@ -204,7 +204,7 @@ void Plan::place(const Program& program, int threads, Reuse reuse) {
     planned.slot_stride = (planned.state->scratch_bytes_per_slot + kAlignment - 1) / kAlignment * kAlignment;
     const size_t whole = pieces.size();
     pieces.push_back({planned.state->scratch_bytes, s, s, 0});
-    pieces.push_back({memory_size(planned.slot_stride, static_cast<uint64_t>(threads)), s, s, 0});
+    pieces.push_back({memory_size(Size(planned.slot_stride) * threads), s, s, 0});
     scratch_pieces.emplace_back(whole, whole + 1);
   }
   arena_bytes_ = plan_arena(pieces, kMaxArenaBytes);
