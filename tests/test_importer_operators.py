@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx_models import assert_close, check, expected, normal, operators, parse
+from test_importer_arithmetic import FOLDED
 
 import fewbins
 from fewbins.errors import UnsupportedError
@@ -73,6 +74,9 @@ CASES = [
     Case("Softmax", "y = Softmax<axis = -2>(x)", name="axis -2"),
     Case("Concat", "t = Relu(x) y = Concat<axis = 1>(x, t, x)"),
     Case("Concat", "t = Relu(x) y = Concat<axis = -1>(x, t)", since=11, name="negative axis"),
+    Case("Concat", "y = Concat<axis = 1>(c, x, d, c)", batch="2", name="constants",
+         constants={"c": normal(2, 1, 5, 4), "d": normal(2, 3, 5, 4, seed=2)}),
+    Case("Tile", "y = Tile(x, r)", constants={"r": np.int64([1, 2, 1, 3])}),
     Case("Split", "a, b = Split<axis = 1, split = [2, 4]>(x) c = Relu(a) y = Concat<axis = 1>(b, c)", until=12),
     Case("Split", "a, b = Split<axis = 1>(x, parts) c = Relu(a) y = Concat<axis = 1>(b, c)", since=13,
          constants={"parts": np.int64([2, 4])}),
@@ -214,7 +218,7 @@ def test_operator_in_the_engine_agrees_with_onnx_runtime(case: Case) -> None:
 def test_every_operator_of_the_importer_is_tested() -> None:
     listed = (Path(__file__).parent / "onnx_node_tests.txt").read_text().split("\n")
     from_onnx = {line.split()[2] for line in listed if line.startswith("right")}
-    assert set(OPERATORS) <= from_onnx | {case.op for case in CASES}
+    assert set(OPERATORS) <= from_onnx | {case.op for case in CASES} | {op for op, *_ in FOLDED}
 
 
 def test_every_form_that_onnx_knows_is_known_here() -> None:
@@ -226,6 +230,18 @@ def test_every_form_that_onnx_knows_is_known_here() -> None:
         missing += [f"{name}-{version}" for version in sorted(used - OPERATORS[name].versions)]
     # Upsample ended with opset 9.
     assert [entry for entry in missing if not entry.startswith("Upsample")] == []
+
+
+def test_coordinates_joined_to_an_image_are_quantized_with_it() -> None:
+    grid = np.stack(np.meshgrid(np.linspace(-1, 1, 8), np.linspace(-1, 1, 8)))[None].astype(np.float32)
+    weights = {"c": grid, "w": normal(8, 5, 3, 3) / 4, "v": normal(4, 8, 1, 1) / 2}
+    text = "(float[1,3,8,8] x) => (float[] y) { a = Concat<axis = 1>(x, c) b = Conv(a, w) d = Relu(b) y = Conv(d, v) }"
+    model = parse(text, 13, weights)
+    images = [normal(1, 3, 8, 8, seed=seed) for seed in range(32)]
+    session = fewbins.Session(fewbins.quantize(load_onnx(model), images))
+    want = np.concatenate([expected(model, {"x": x})["y"] for x in images])
+    got = np.concatenate([session.run(x) for x in images])
+    assert np.square(got - want).mean() < 1e-3 * np.square(want).mean()
 
 
 def test_clip_of_zero_and_nothing_is_a_relu() -> None:

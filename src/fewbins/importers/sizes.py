@@ -151,9 +151,84 @@ def equal(a: Size, b: Size) -> bool | None:
 
 
 def _at_least_coefficient(symbol: Symbol, number: Number) -> bool:
+    return _plain_names(symbol) and symbol.coefficient > 0 and number < symbol.coefficient
+
+
+def _plain_names(symbol: Symbol) -> bool:
     # A compound name such as "height+-3" may be any number, so nothing is known about it.
-    plain = all(not set(name) & set("+-/()") for name in symbol.names)
-    return plain and symbol.coefficient > 0 and number < symbol.coefficient
+    return all(not set(name) & set("+-/()") for name in symbol.names)
+
+
+def at_least(a: Size, b: Size) -> bool | None:
+    """Whether a >= b; None where that depends on a free size.
+
+    >>> h = Symbol.of("height")
+    >>> at_least(h, 1), at_least(0, h), at_least(h * 2, h), at_least(h, 4)
+    (True, False, True, None)
+    """
+    if not isinstance(a, Symbol) and not isinstance(b, Symbol):
+        return bool(a >= b)
+    if a == b:
+        return True
+    if not isinstance(b, Symbol):
+        assert isinstance(a, Symbol)
+        return True if _plain_names(a) and a.coefficient > 0 and a.coefficient >= b else None
+    if not isinstance(a, Symbol):
+        return False if _plain_names(b) and b.coefficient > 0 and a < b.coefficient else None
+    return a.coefficient >= b.coefficient if a.names == b.names and _plain_names(a) else None
+
+
+def larger(a: Size, b: Size) -> Size:
+    """The larger of two sizes; a free size of its own where that is not known.
+
+    >>> larger(Symbol.of("height"), 1), larger(4, Symbol.of("height"))
+    (Symbol(height), Symbol(max(4, height)))
+    """
+    return _chosen(a, b, at_least(a, b), at_least(b, a), "max")
+
+
+def smaller(a: Size, b: Size) -> Size:
+    """The smaller of two sizes; a free size of its own where that is not known.
+
+    >>> smaller(Symbol.of("height"), 1)
+    1
+    """
+    return _chosen(a, b, at_least(b, a), at_least(a, b), "min")
+
+
+def _chosen(a: Size, b: Size, first: bool | None, second: bool | None, name: str) -> Size:
+    if first is not None:
+        return a if first else b
+    if second is not None:
+        return b if second else a
+    return Symbol.of(f"{name}({', '.join(sorted((str(a), str(b))))})")
+
+
+def absolute(size: Size) -> Size:
+    """The magnitude of a size.
+
+    >>> absolute(-Symbol.of("height")), absolute(-3)
+    (Symbol(height), 3)
+    """
+    if not isinstance(size, Symbol):
+        return size if size >= 0 else -size
+    return (size if size.coefficient > 0 else -size) if _plain_names(size) else Symbol.of(f"abs({size})")
+
+
+def modulo(a: Size, b: Size) -> Size:
+    """What an integer division leaves over.
+
+    >>> h = Symbol.of("height")
+    >>> modulo(h * 6, 3), modulo(h, 32)
+    (0, Symbol((height) mod (32)))
+    """
+    if not isinstance(a, Symbol) and not isinstance(b, Symbol):
+        return a % b
+    ratio = a / b
+    if isinstance(ratio, Symbol) and isinstance(b, Symbol):
+        return Symbol.of(f"({a}) mod ({b})")
+    whole = ratio.coefficient if isinstance(ratio, Symbol) else Fraction(ratio)
+    return 0 if whole.denominator == 1 else Symbol.of(f"({a}) mod ({b})")
 
 
 def product(sizes: Sequence[Size]) -> Size:

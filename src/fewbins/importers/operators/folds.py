@@ -22,7 +22,8 @@ Inputs = Sequence[Constant | None]
 Result = list[Constant | Array]
 
 
-def _given(inputs: Inputs, slot: int) -> Constant:
+def given(inputs: Inputs, slot: int) -> Constant:
+    """An input that must be there."""
     value = inputs[slot] if slot < len(inputs) else None
     if value is None:
         raise NodeError(f"input {slot} is missing; the file is not valid ONNX")
@@ -38,7 +39,8 @@ def _plain(inputs: Inputs, slot: int, what: str) -> Array | None:
     return value.data
 
 
-def _needed(inputs: Inputs, slot: int, what: str) -> Array:
+def needed(inputs: Inputs, slot: int, what: str) -> Array:
+    """The values of an input that must be there, without free sizes."""
     data = _plain(inputs, slot, what)
     if data is None:
         raise NodeError(f"{what} is missing; the file is not valid ONNX")
@@ -52,7 +54,8 @@ def _axes(node: OnnxNode, inputs: Inputs, slot: int, inputs_since: int) -> tuple
     return None if data is None else tuple(int(axis) for axis in data.flat)
 
 
-def _like(data: Any, source: Constant) -> Constant | Array:
+def like(data: Any, source: Constant) -> Constant | Array:
+    """Values that come from a constant's, of its type."""
     # NumPy gives the element itself, not an array, where one is picked.
     data = np.asarray(data, dtype=source.data.dtype)
     return Constant.of_sizes(data, floating=source.floating) if data.dtype == object else data
@@ -66,16 +69,17 @@ def check_elements(shape: Sequence[int]) -> None:
 
 def elementwise(inputs: Inputs, function: Callable[..., Any]) -> Constant | Array:
     """A function of broadcast operands, on arrays or on objects where one has free sizes."""
-    given = [_given(inputs, slot) for slot in range(len(inputs))]
-    check_elements(np.broadcast_shapes(*(value.shape for value in given)))
-    if not any(value.symbolic for value in given):
-        return np.asarray(function(*(value.data for value in given)))
-    floating = any(value.floating or value.data.dtype.kind == "f" for value in given)
-    arrays = [_objects(value) for value in given]
+    operands = [given(inputs, slot) for slot in range(len(inputs))]
+    check_elements(np.broadcast_shapes(*(value.shape for value in operands)))
+    if not any(value.symbolic for value in operands):
+        return np.asarray(function(*(value.data for value in operands)))
+    floating = any(value.floating or value.data.dtype.kind == "f" for value in operands)
+    arrays = [objects(value) for value in operands]
     return Constant.of_sizes(np.asarray(function(*arrays), dtype=object), floating=floating)
 
 
-def _objects(value: Constant) -> Array:
+def objects(value: Constant) -> Array:
+    """The values of a constant as sizes: Python numbers and symbols."""
     return _filled(to_sizes(value), value.shape)
 
 
@@ -102,7 +106,7 @@ def _mul(node: OnnxNode, inputs: Inputs) -> Result:
 
 @folds("Div", 7, 13, 14)
 def _div(node: OnnxNode, inputs: Inputs) -> Result:
-    a, b = _given(inputs, 0), _given(inputs, 1)
+    a, b = given(inputs, 0), given(inputs, 1)
     floating = a.floating or a.data.dtype.kind == "f"
     if not floating and any(size == 0 for size in (to_sizes(b) if b.symbolic else b.data.flat)):
         raise NodeError("divides integers by zero")
@@ -117,8 +121,9 @@ def _truncating_div(a: Array, b: Array) -> Array:
     return np.asarray(quotient + ((a % b != 0) & ((a < 0) != (b < 0))), dtype=quotient.dtype)
 
 
-def _unary(inputs: Inputs, plain: Callable[..., Any], symbolic: Callable[[sizes.Size], sizes.Size]) -> Result:
-    value = _given(inputs, 0)
+def on_each(inputs: Inputs, plain: Callable[..., Any], symbolic: Callable[[sizes.Size], sizes.Size]) -> Result:
+    """A function of one operand, on arrays or on each size."""
+    value = given(inputs, 0)
     if not value.symbolic:
         return [np.asarray(plain(value.data))]
     data = _filled([symbolic(size) for size in to_sizes(value)], value.shape)
@@ -127,27 +132,27 @@ def _unary(inputs: Inputs, plain: Callable[..., Any], symbolic: Callable[[sizes.
 
 @folds("Floor", 6, 13)
 def _floor(node: OnnxNode, inputs: Inputs) -> Result:
-    return _unary(inputs, np.floor, sizes.floor)
+    return on_each(inputs, np.floor, sizes.floor)
 
 
 @folds("Ceil", 6, 13)
 def _ceil(node: OnnxNode, inputs: Inputs) -> Result:
-    return _unary(inputs, np.ceil, sizes.ceil)
+    return on_each(inputs, np.ceil, sizes.ceil)
 
 
 @folds("Neg", 6, 13)
 def _neg(node: OnnxNode, inputs: Inputs) -> Result:
-    return _unary(inputs, np.negative, lambda size: -size)
+    return on_each(inputs, np.negative, lambda size: -size)
 
 
 @folds("Identity", 1, 13, 14, 16, 19, 21, 23, 24, 25)
 def _identity(node: OnnxNode, inputs: Inputs) -> Result:
-    return [_given(inputs, 0)]
+    return [given(inputs, 0)]
 
 
 @folds("Cast", 9, 13, 19, 21, 23, 24, 25, 28)
 def _cast(node: OnnxNode, inputs: Inputs) -> Result:
-    value, to = _given(inputs, 0), node.integer("to", 0)
+    value, to = given(inputs, 0), node.integer("to", 0)
     if to not in onnx.TensorProto.DataType.values() or to in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING):
         raise NodeError(f"casts to type {to}; only numbers can be imported")
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(to))
@@ -157,15 +162,15 @@ def _cast(node: OnnxNode, inputs: Inputs) -> Result:
     floating = dtype.kind == "f"
     if dtype.kind not in "iuf":
         raise NodeError(f"casts free sizes to {dtype}; only integers and floats are followed")
-    data = value.data if floating or not value.floating else _unary(inputs, np.floor, sizes.floor)[0]
+    data = value.data if floating or not value.floating else on_each(inputs, np.floor, sizes.floor)[0]
     return [Constant.of_sizes(data.data if isinstance(data, Constant) else data, floating=floating)]
 
 
 @folds("Equal", 7, 11, 13, 19)
 def _equal(node: OnnxNode, inputs: Inputs) -> Result:
-    if not (_given(inputs, 0).symbolic or _given(inputs, 1).symbolic):
+    if not (given(inputs, 0).symbolic or given(inputs, 1).symbolic):
         return [elementwise(inputs, operator.eq)]
-    a, b = np.broadcast_arrays(_objects(_given(inputs, 0)), _objects(_given(inputs, 1)))
+    a, b = np.broadcast_arrays(objects(given(inputs, 0)), objects(given(inputs, 1)))
     answers = [sizes.equal(x, y) for x, y in zip(a.flat, b.flat, strict=True)]
     if None in answers:
         raise NodeError("compares a free size with a number; fix it with load_onnx(..., input_shapes=...)")
@@ -174,39 +179,39 @@ def _equal(node: OnnxNode, inputs: Inputs) -> Result:
 
 @folds("Where", 9, 16)
 def _where(node: OnnxNode, inputs: Inputs) -> Result:
-    chosen, a, b = (_given(inputs, slot) for slot in range(3))
+    chosen, a, b = (given(inputs, slot) for slot in range(3))
     check_elements(np.broadcast_shapes(chosen.shape, a.shape, b.shape))
     if a.symbolic or b.symbolic:
         floating = a.floating or b.floating
-        return [Constant.of_sizes(np.where(chosen.data, _objects(a), _objects(b)), floating=floating)]
+        return [Constant.of_sizes(np.where(chosen.data, objects(a), objects(b)), floating=floating)]
     return [np.where(chosen.data, a.data, b.data)]
 
 
 @folds("Gather", 1, 11, 13)
 def _gather(node: OnnxNode, inputs: Inputs) -> Result:
-    value, indices = _given(inputs, 0), _needed(inputs, 1, "an index")
+    value, indices = given(inputs, 0), needed(inputs, 1, "an index")
     axis = normal_axis(node.integer("axis", 0), len(value.shape))
     size = value.shape[axis]
     if indices.size and (indices.min() < -size or indices.max() >= size):
         raise NodeError(f"reads index {int(indices.max())} of an axis of size {size}")
     check_elements((*indices.shape, *value.shape[:axis], *value.shape[axis + 1 :]))
-    return [_like(np.take(value.data, indices.astype(np.int64) % max(size, 1), axis=axis), value)]
+    return [like(np.take(value.data, indices.astype(np.int64) % max(size, 1), axis=axis), value)]
 
 
 @folds("Concat", 4, 11, 13)
 def _concat(node: OnnxNode, inputs: Inputs) -> Result:
-    given = [_given(inputs, slot) for slot in range(len(inputs))]
-    axis = normal_axis(node.integer("axis", 0), len(given[0].shape))
-    check_elements([sum(math.prod(value.shape) for value in given)])
-    if not any(value.symbolic for value in given):
-        return [np.concatenate([value.data for value in given], axis)]
-    floating = any(value.floating for value in given)
-    return [Constant.of_sizes(np.concatenate([_objects(value) for value in given], axis), floating=floating)]
+    parts = [given(inputs, slot) for slot in range(len(inputs))]
+    axis = normal_axis(node.integer("axis", 0), len(parts[0].shape))
+    check_elements([sum(math.prod(value.shape) for value in parts)])
+    if not any(value.symbolic for value in parts):
+        return [np.concatenate([value.data for value in parts], axis)]
+    floating = any(value.floating for value in parts)
+    return [Constant.of_sizes(np.concatenate([objects(value) for value in parts], axis), floating=floating)]
 
 
 @folds("Slice", 1, 10, 11, 13)
 def _slice(node: OnnxNode, inputs: Inputs) -> Result:
-    value = _given(inputs, 0)
+    value = given(inputs, 0)
     if node.version == 1:
         starts, ends, axes = node.integers("starts"), node.integers("ends"), node.integers("axes")
         steps = None
@@ -226,53 +231,53 @@ def _slice(node: OnnxNode, inputs: Inputs) -> Result:
         # An end before the first element, written as a large negative number, is NumPy's None.
         stop = None if step < 0 and end < -size else end
         window[axis] = slice(start, stop, step)
-    return [_like(value.data[tuple(window)], value)]
+    return [like(value.data[tuple(window)], value)]
 
 
 @folds("Reshape", 5, 13, 14, 19, 21, 23, 24, 25)
 def _reshape(node: OnnxNode, inputs: Inputs) -> Result:
-    value, target = _given(inputs, 0), _needed(inputs, 1, "the shape")
+    value, target = given(inputs, 0), needed(inputs, 1, "the shape")
     keep_zero = bool(node.integer("allowzero", 0))
     shape = [
         value.shape[axis] if size == 0 and not keep_zero and axis < len(value.shape) else int(size)
         for axis, size in enumerate(target.flat)
     ]
-    return [_like(value.data.reshape(shape), value)]
+    return [like(value.data.reshape(shape), value)]
 
 
 @folds("Unsqueeze", 1, 11, 13, 21, 23, 24, 25)
 def _unsqueeze(node: OnnxNode, inputs: Inputs) -> Result:
-    value, axes = _given(inputs, 0), _axes(node, inputs, 1, 13)
+    value, axes = given(inputs, 0), _axes(node, inputs, 1, 13)
     if axes is None:
         raise NodeError("axes are missing; the file is not valid ONNX")
     rank = len(value.shape) + len(axes)
-    return [_like(np.expand_dims(value.data, tuple(normal_axis(axis, rank) for axis in axes)), value)]
+    return [like(np.expand_dims(value.data, tuple(normal_axis(axis, rank) for axis in axes)), value)]
 
 
 @folds("Squeeze", 1, 11, 13, 21, 23, 24, 25)
 def _squeeze(node: OnnxNode, inputs: Inputs) -> Result:
-    value, axes = _given(inputs, 0), _axes(node, inputs, 1, 13)
+    value, axes = given(inputs, 0), _axes(node, inputs, 1, 13)
     rank = len(value.shape)
-    return [_like(np.squeeze(value.data, None if axes is None else tuple(normal_axis(a, rank) for a in axes)), value)]
+    return [like(np.squeeze(value.data, None if axes is None else tuple(normal_axis(a, rank) for a in axes)), value)]
 
 
 @folds("Transpose", 1, 13, 21, 23, 24, 25)
 def _transpose(node: OnnxNode, inputs: Inputs) -> Result:
-    value = _given(inputs, 0)
-    return [_like(np.transpose(value.data, node.integers("perm")), value)]
+    value = given(inputs, 0)
+    return [like(np.transpose(value.data, node.integers("perm")), value)]
 
 
 @folds("Expand", 8, 13)
 def _expand(node: OnnxNode, inputs: Inputs) -> Result:
-    value, target = _given(inputs, 0), _needed(inputs, 1, "the shape")
+    value, target = given(inputs, 0), needed(inputs, 1, "the shape")
     shape = np.broadcast_shapes(value.shape, tuple(int(size) for size in target.flat))
     check_elements(shape)
-    return [_like(np.broadcast_to(value.data, shape).copy(), value)]
+    return [like(np.broadcast_to(value.data, shape).copy(), value)]
 
 
 @folds("ConstantOfShape", 9, 20, 21, 23, 24, 25)
 def _constant_of_shape(node: OnnxNode, inputs: Inputs) -> Result:
-    target = _needed(inputs, 0, "the shape")
+    target = needed(inputs, 0, "the shape")
     shape = tuple(int(size) for size in target.flat)
     if min(shape, default=0) < 0:
         raise NodeError(f"asks for a constant of shape {show_shape(shape)}")
@@ -303,22 +308,29 @@ def _range(node: OnnxNode, inputs: Inputs) -> Result:
 
 @folds("ReduceProd", 1, 11, 13, 18)
 def _reduce_prod(node: OnnxNode, inputs: Inputs) -> Result:
-    value, axes = _given(inputs, 0), _axes(node, inputs, 1, 18)
-    if not axes and node.integer("noop_with_empty_axes", 0):
+    value, axes = given(inputs, 0), reduced_axes(node, inputs, 18)
+    if axes is None:
         return [value]
-    along = tuple(normal_axis(axis, len(value.shape)) for axis in axes) if axes else None
-    reduced = np.prod(value.data, axis=along, keepdims=bool(node.integer("keepdims", 1)), dtype=value.data.dtype)
-    return [_like(np.asarray(reduced, dtype=value.data.dtype), value)]
+    reduced = np.prod(value.data, axis=axes, keepdims=bool(node.integer("keepdims", 1)), dtype=value.data.dtype)
+    return [like(np.asarray(reduced, dtype=value.data.dtype), value)]
+
+
+def reduced_axes(node: OnnxNode, inputs: Inputs, inputs_since: int) -> tuple[int, ...] | None:
+    """The axes that a Reduce takes away, all where it names none; None where it does nothing."""
+    axes, rank = _axes(node, inputs, 1, inputs_since), len(given(inputs, 0).shape)
+    if not axes:
+        return None if node.integer("noop_with_empty_axes", 0) else tuple(range(rank))
+    return tuple(sorted({normal_axis(axis, rank) for axis in axes}))
 
 
 @folds("Split", 2, 11, 13, 18)
 def _split(node: OnnxNode, inputs: Inputs) -> Result:
-    value = _given(inputs, 0)
+    value = given(inputs, 0)
     axis = normal_axis(node.integer("axis", 0), len(value.shape))
-    given = node.integers("split") if node.version < 13 else _split_input(inputs)
-    parts = split_sizes(given, value.shape[axis], len(node.outputs))
+    wanted = node.integers("split") if node.version < 13 else _split_input(inputs)
+    parts = split_sizes(wanted, value.shape[axis], len(node.outputs))
     ends = np.cumsum(parts)[:-1]
-    return [_like(part, value) for part in np.split(value.data, ends, axis)]
+    return [like(part, value) for part in np.split(value.data, ends, axis)]
 
 
 def _split_input(inputs: Inputs) -> tuple[int, ...] | None:

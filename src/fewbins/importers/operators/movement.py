@@ -14,7 +14,7 @@ from fewbins.importers.operators.folds import normal_axis, split_sizes
 from fewbins.importers.operators.reshaping import FIX, axes_of, reshape
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, product
-from fewbins.importers.values import Activation, Constant, OnnxNode, Value
+from fewbins.importers.values import OnnxNode, Value
 from fewbins.ops import (
     ConcatAttrs,
     DepthToSpaceAttrs,
@@ -144,10 +144,19 @@ def _runs(indices: Sequence[int]) -> list[tuple[int, int, int]]:
 @lowers("Concat", 4, 11, 13)
 def _concat(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     values = [ctx.activation(node, slot) for slot in range(len(node.inputs))]
-    if any(isinstance(value, Constant) for value in values) and any(isinstance(value, Activation) for value in values):
-        raise NodeError("joins a constant to activations; compute the constant part into the next layer's bias")
     axis = normal_axis(node.integer("axis", 1), len(values[0].shape))
     return [values[0] if len(values) == 1 else ctx.emit("Concat", node, values, ConcatAttrs(axis))]
+
+
+@lowers("Tile", 6, 13)
+def _tile(ctx: Context, node: OnnxNode) -> Sequence[Value]:
+    x, repeats = ctx.activation(node, 0), ctx.integers(node, 1, "the repeats")
+    if repeats is None or len(repeats) != len(x.shape) or min(repeats) < 1 or max(repeats) > MAX_GATHER_RUNS:
+        raise NodeError(f"repeats {repeats} must be 1 to {MAX_GATHER_RUNS} for each of {len(x.shape)} axes")
+    for axis, count in enumerate(repeats):
+        if count > 1:
+            x = ctx.emit("Concat", node, [x] * count, ConcatAttrs(axis))
+    return [x]
 
 
 @lowers("Pad", 2, 11, 13, 18, 19, 21, 23, 24, 25)
