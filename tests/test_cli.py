@@ -254,3 +254,14 @@ def test_version_is_the_packages(place):
     import fewbins
 
     assert cli("--version").stdout.strip() == f"fewbins {fewbins.__version__}"
+
+
+def test_warnings_are_one_line_on_stderr(place, tmp_path):
+    constants = {"size": [8, 8], "channels": "GRAY", "mean": [0.5], "std": [0.5]}
+    (tmp_path / "units.json").write_text(json.dumps(constants))
+    arguments = ["quantize", DIGITS, "--calibrate", place / "pictures", "--preprocessing", tmp_path / "units.json"]
+    done = cli(*arguments, "-o", tmp_path / "m.fewbins")
+    assert done.returncode == 0
+    assert next(line for line in done.stderr.splitlines() if "add scale 255" in line).startswith("fewbins: warning: ")
+    (tmp_path / "units.json").write_text(json.dumps({**constants, "scale": 255}))
+    assert "warning" not in cli(*arguments, "-o", tmp_path / "m.fewbins").stderr

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fewbins.errors import FewbinsError, SchemeError
+from fewbins.errors import FewbinsError, FewbinsWarning, SchemeError
 from fewbins.levels import Levels
 from fewbins.scheme import OPTIONS, ROLE_WORDS, LayerInfo, LayerScheme, Override, Scheme, Selector
 
@@ -254,3 +256,39 @@ def test_which_inputs_a_layer_reads_as_they_are() -> None:
     assert not LayerScheme.parse("255x255").reads(eight)
     assert not LayerScheme.parse("u4").reads(narrow)
     assert not LayerScheme.parse("float").reads(eight)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("w8", "write w255 for 8 bits, w7 for"),
+        ("w4", "write w15 for 4 bits, w3 for"),
+        ("w16:tensor", "write w255 for 8 bits, the most there are, w15 for"),
+        ("255x33,fc=w8", "w8:asym"),
+        ("int8", "did you mean '8bit'"),
+        ("W8A8", "did you mean '8bit'"),
+        ("int4", "did you mean '4bit'"),
+        ("fp32", "did you mean 'float'"),
+        ("255x33;first=8bit", "write '255x33,first=8bit'"),
+        ("255x33 first=8bit; last=8bit", "write '255x33,first=8bit,last=8bit'"),
+        ("8bit,first=8bit;last=8bit", "write '8bit,first=8bit,last=8bit'"),
+        (8, "is of type int; give a string"),
+    ],
+)
+def test_what_other_tools_write_is_refused_with_what_to_write(text: str, says: str) -> None:
+    with pytest.raises(SchemeError) as caught:
+        Scheme.parse(text)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["w8:asym", "w7", "w9", "8bit,a;b=float", '8bit,"w8"=float', "16x16", "15x8"])
+def test_what_can_only_be_meant_as_it_stands_is_taken(text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Scheme.parse(text)
+
+
+@pytest.mark.parametrize("text", ["8x8", "8bit,fc=8x4", "16x8"])
+def test_bits_written_as_bins_are_warned_of(text: str) -> None:
+    with pytest.warns(FewbinsWarning, match="bins of activations"):
+        Scheme.parse(text)

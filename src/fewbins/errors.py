@@ -13,6 +13,9 @@ scheme '9bit' is unknown; did you mean '8bit' or '4bit'?
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -80,5 +83,18 @@ class EngineMemoryError(FewbinsError, MemoryError):
     """The engine could not get the memory that a model or an input size needs."""
 
 
+class FewbinsWarning(UserWarning):
+    """Something that runs and is probably not what was meant; given through `warnings.warn`, so that filters apply."""
+
+
 class EngineError(FewbinsError, RuntimeError):
     """The engine found itself in a state that should be impossible; please report it."""
+
+
+def warn(message: str) -> None:
+    """Give a `FewbinsWarning` at the line outside this package that led here."""
+    package = os.path.dirname(os.path.abspath(__file__)) + os.sep
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and (frame.f_code.co_filename.startswith((package, "<"))):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(message, FewbinsWarning, stacklevel=depth + 1)

@@ -107,7 +107,8 @@ class QuantizedModel:
         return cls(
             contents.graph,
             contents.scheme,
-            None if preprocessing is None else Preprocessing.from_json(preprocessing),
+            # A scale of 1 is what the file means, and keeps a warning of its units to the day when it was made.
+            None if preprocessing is None else Preprocessing.from_json({**preprocessing, "scale": 1}),
             contents.labels,
             contents.provenance,
             tuple(contents.report or ()),

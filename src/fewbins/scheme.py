@@ -14,13 +14,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
-from fewbins.errors import SchemeError
+from fewbins.errors import SchemeError, warn
 from fewbins.levels import Levels, fits_dot16, pairs
 
 Kind = Literal["bins", "u4", "float", "weights", "lut4"]
@@ -43,6 +44,15 @@ _OPTIONS_OF: dict[Kind, tuple[str, ...]] = {
 _BINS = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 _WEIGHT_BINS = re.compile(r"w([0-9]{1,9})")
 _SEPARATOR = re.compile("[,=:]")
+
+# What other libraries call the same thing -> what to write here.
+_MEANT = {
+    **dict.fromkeys(("int8", "uint8", "qint8", "quint8", "i8", "s8", "u8", "8", "8-bit", "w8a8", "a8w8"), "8bit"),
+    **dict.fromkeys(("int4", "uint4", "i4", "s4", "4", "4-bit", "w4a4", "a4w4"), "4bit"),
+    **dict.fromkeys(("w4a8", "a8w4"), "256x15"),
+    **dict.fromkeys(("float32", "fp32", "f32", "float16", "fp16", "bf16", "bfloat16", "none", "no"), "float"),
+}
+_BITS_NOT_BINS = (4, 8, 16)  # numbers that people write when they mean bits
 
 
 @dataclass(frozen=True)
@@ -243,13 +253,29 @@ class Scheme:
         Traceback (most recent call last):
         fewbins.errors.SchemeError: scheme '8bits' is unknown; did you mean '8bit' or '4bit'? ...
         """
+        if not isinstance(text, str):
+            raise SchemeError(f"the scheme is of type {type(text).__name__}; give a string such as '8bit', or a Scheme")
         if not text.strip():
             raise SchemeError("the scheme is empty; write one such as 8bit, 255x33 or 255x33,first=8bit,last=8bit")
+        try:
+            scheme = cls._parse(text)
+        except SchemeError as error:
+            meant = _with_commas(text)
+            try:
+                cls._parse(meant)
+            except SchemeError:
+                raise error from None
+            raise SchemeError(f"scheme '{_short(text)}': parts are separated by commas; write '{meant}'") from None
+        return scheme
+
+    @classmethod
+    def _parse(cls, text: str) -> Scheme:
         first, *rest = _split(text, ",", text)
         if len(_split(first, "=", text)) > 1:
             raise SchemeError(
                 f"scheme '{_short(text)}' starts with an override; put a base first, such as 8bit,{first}"
             )
+        _check_bits(first)
         return cls(LayerScheme.parse(first), tuple(_parse_override(part, text) for part in rest))
 
     def resolve(self, layers: Sequence[LayerInfo]) -> dict[str, LayerScheme]:
@@ -307,11 +333,39 @@ def _parse_kind(word: str, *, asym: bool) -> tuple[Kind, Levels | None, Levels |
             return "weights", None, Levels.of(bins) if asym else Levels.weights(bins)
     except SchemeError as error:
         raise SchemeError(f"scheme '{word}': {error}") from None
+    if meant := _MEANT.get(word.lower()):
+        raise SchemeError(f"scheme '{_short(word)}' is unknown; did you mean '{meant}'?")
     known = ["8bit", "4bit", "u4", "float", "lut4", "w255", "w15", "255x33", *(f"{a}x{w}" for a, w in pairs())]
     raise SchemeError(
         f"scheme '{_short(word)}' is unknown; {_did_you_mean(word, known)}"
         "write NxM (bins of activations x weights), 8bit, 4bit, u4, float, wM or lut4"
     )
+
+
+def _with_commas(text: str) -> str:
+    """The text as it would be if semicolons, plus signs and spaces between its parts were commas."""
+    return ",".join(part for part in re.split(r"[;,+\s]+", text) if part)
+
+
+def _check_bits(base: str) -> None:
+    """Refuse `w8` and warn of `8x8`: here these are bins, in most other tools bits."""
+    word, *options = (part.strip() for part in base.split(":"))
+    if (match := _WEIGHT_BINS.fullmatch(word)) and "asym" not in options:
+        bins = int(match[1])
+        if bins in _BITS_NOT_BINS:
+            wide = {4: "w15 for 4 bits", 8: "w255 for 8 bits", 16: "w255 for 8 bits, the most there are"}[bins]
+            raise SchemeError(
+                f"scheme '{word}': {bins} is a number of bins, {math.log2(bins):.0f} bits, not of bits; write {wide}, "
+                f"w{bins - 1} for these bins without the lowest, or {word}:asym"
+            )
+    if match := _BINS.fullmatch(word):
+        bins_a, bins_w = int(match[1]), int(match[2])
+        both_bits = bins_a in _BITS_NOT_BINS and bins_w in _BITS_NOT_BINS
+        if both_bits and (bins_a, bins_w) != (16, 16):  # which is another spelling of 4bit
+            warn(
+                f"scheme '{word}' is {bins_a} bins of activations and {bins_w} of weights, {math.log2(bins_a):.0f} "
+                f"and {math.log2(bins_w):.0f} bits; for bits write 8bit, 4bit or 256x15"
+            )
 
 
 def _option_fields(text: str, kind: Kind, given: Sequence[str]) -> tuple[Granularity, Rule, bool, bool]:
@@ -359,6 +413,7 @@ def _parse_override(part: str, text: str) -> Override:
     halves = _split(part, "=", text)
     if len(halves) != 2:
         raise SchemeError(f"scheme '{_short(text)}': '{_short(part)}' is not an override; write selector=base")
+    _check_bits(halves[1])
     return Override(_parse_selector(halves[0].strip(), text), LayerScheme.parse(halves[1]))
 
 

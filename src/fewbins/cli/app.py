@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import typer
 
 from fewbins.cli import bench, doctor, evaluate, inspect, quantize, run, verify
 from fewbins.cli.common import CHECK_FAILED, INTERRUPTED, USAGE, CheckFailed, say
-from fewbins.errors import FewbinsError
+from fewbins.errors import FewbinsError, FewbinsWarning
 
 # typer carries its own copy of click (or, before 0.16, stands on the package): its base class is found through a class
 # that typer exports.
@@ -55,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", FewbinsWarning)
+        warnings.showwarning = lambda message, *_: say(f"fewbins: warning: {_one_line(message)}")
+        return _run_verb(arguments)
+
+
+def _run_verb(arguments: Sequence[str] | None) -> int:
     try:
         result = app(args=None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()

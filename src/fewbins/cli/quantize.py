@@ -29,7 +29,10 @@ def command(
     bias_correction: bool = typer.Option(True, "--bias-correction/--no-bias-correction", help="Match channel means."),
     limit: Optional[int] = typer.Option(None, "--limit", help="Use only the first N images."),  # noqa: UP045
     preprocessing: Optional[Path] = typer.Option(  # noqa: UP045
-        None, "--preprocessing", help="JSON file: size, resize, channels, mean, std; stored in the model."
+        None,
+        "--preprocessing",
+        help="JSON file: size, resize, channels, mean, std; mean and std are for pixels 0..255, or with "
+        "scale: 255 for 0..1 as torchvision gives them; stored in the model.",
     ),
     labels: Optional[Path] = typer.Option(  # noqa: UP045
         None, "--labels", help="Text file with one class name a line; stored in the model."
@@ -119,7 +122,7 @@ def _preprocessing(path: Path) -> Preprocessing:
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error})") from error
     if not isinstance(row, dict):
-        raise DataError(f"{path}: expected a JSON object with size, channels, mean, std")
+        raise DataError(f"{path}: expected a JSON object with size, channels, mean, std (for pixels 0..255), scale")
     return Preprocessing.from_json(row)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import InitVar, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fewbins.errors import DataError
+from fewbins.data.deep_grey import deep_grey
+from fewbins.errors import DataError, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,91 +22,169 @@ RESIZES = ("stretch", "shorter", "none")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """`x = (pixel - mean) / std` in float32 for pixels 0..255, then channels first.
+    """`x = (pixel - mean) / std` in float32, then channels first. Pixels, and so mean and std, are on the scale 0..255.
+
+    A picture of 16 bits is brought to 0..255 first. The constants of torchvision and timm are for pixels 0..1: give
+    them with `scale=255`, which multiplies them by 255.
 
     Attributes:
         size: height and width of the network's input; None keeps the picture's.
-        resize: "stretch" to `size`; "shorter" scales the shorter side to `resize_to` and cuts the centre of `size`;
-            "none" only cuts the centre.
+        resize: "stretch" to `size`; "shorter" scales the shorter side to `resize_to` and cuts the centre of `size`, as
+            torchvision's Resize and CenterCrop do; "none" only cuts the centre.
         resize_to: length of the shorter side in pixels for "shorter"; by default the larger of `size`.
         channels: "RGB", "BGR" or "GRAY".
-        mean: one value per channel, in the order of `channels`, on the scale of 0..255.
-        std: likewise.
+        mean: one value per channel, in the order of `channels`, for pixels 0..255; by default 0.
+        std: likewise; by default 255, so that x is 0..1.
+
+    Args:
+        scale: what the pixels are divided by before `mean` and `std` apply; these become `mean * scale` and
+            `std * scale`, and nothing else keeps `scale`. 255 for constants of pixels 0..1; 1, the default, says that
+            they are for 0..255, and given by name also silences the warning below.
+
+    Raises:
+        DataError: a field that makes no sense.
+
+    Warns:
+        FewbinsWarning: every std is at most 1, which is almost always meant for pixels 0..1.
 
     Example:
         >>> half = Preprocessing(size=(2, 2), channels="GRAY", mean=(127.5,), std=(127.5,))
         >>> half.array(np.array([[[0], [255]], [[255], [0]]], np.uint8)).tolist()
         [[[-1.0, 1.0], [1.0, -1.0]]]
+        >>> Preprocessing(channels="GRAY", mean=(0.5,), std=(0.5,), scale=255) == Preprocessing(
+        ...     channels="GRAY", mean=(127.5,), std=(127.5,))
+        True
     """
 
     size: tuple[int, int] | None = None
     resize: str = "stretch"
     resize_to: int | None = None
     channels: str = "RGB"
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (255.0, 255.0, 255.0)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    scale: InitVar[float | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, scale: float | None) -> None:
         if self.channels not in CHANNELS:
             raise DataError(f"preprocessing: channels '{self.channels}' is not one of {', '.join(CHANNELS)}")
         if self.resize not in RESIZES:
             raise DataError(f"preprocessing: resize '{self.resize}' is not one of {', '.join(RESIZES)}")
-        if self.size is not None and (len(tuple(self.size)) != 2 or min(self.size) < 1):
-            raise DataError(f"preprocessing: size {self.size} must be a height and a width of at least 1")
-        if self.resize_to is not None and self.resize_to < 1:
-            raise DataError(f"preprocessing: resize_to {self.resize_to} must be at least 1")
+        size: Any = self.size
+        if size is not None:
+            if not _is_list(size) or len(size) != 2 or not all(map(_is_length, size)):
+                raise DataError(f"preprocessing: size {size} must be a height and a width of at least 1")
+            object.__setattr__(self, "size", tuple(map(int, size)))
+        if self.resize_to is not None and not _is_length(self.resize_to):
+            raise DataError(f"preprocessing: resize_to {self.resize_to} must be an integer of at least 1")
+        if scale is not None and not (_is_number(scale) and scale > 0):
+            raise DataError(f"preprocessing: scale {scale} must be a positive number, such as 255 for pixels 0..1")
         count = CHANNELS[self.channels]
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != count or not all(math.isfinite(v) for v in values):
-                raise DataError(f"preprocessing: {name} {values} must be {count} finite numbers for {self.channels}")
+        for name, default in (("mean", 0.0), ("std", 255.0)):
+            given = getattr(self, name)
+            if not _is_list(given) or (len(given) not in (0, count)) or not all(map(_is_number, given)):
+                raise DataError(
+                    f"preprocessing: {name} {given} must be {count} finite number{'s' * (count > 1)} "
+                    f"for {self.channels}, on the scale of pixels 0..255"
+                )
+            values = tuple(float(v) * (scale or 1.0) for v in given) or (default,) * count
+            object.__setattr__(self, name, values)
         if 0.0 in self.std:
             raise DataError(f"preprocessing: std {self.std} must not hold 0")
+        if scale is None:
+            self._warn_of_units()
+
+    def _warn_of_units(self) -> None:
+        """Warn of constants that look as if they were for pixels 0..1.
+
+        Networks that only subtract a mean (std 1, mean about 100) are common, and cannot be meant for 0..1.
+        """
+        only_subtracts = all(s == 1 for s in self.std) and any(abs(m) > 1 for m in self.mean)
+        if all(abs(s) <= 1 for s in self.std) and not only_subtracts:
+            warn(
+                f"preprocessing: every std is at most 1 ({', '.join(f'{s:g}' for s in self.std)}), as if for pixels "
+                "0..1, but pixels are 0..255; add scale 255 if mean and std are for 0..1, scale 1 if they are right"
+            )
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Preprocessing:
-        """From a mapping with the fields' names, such as the model file's; unknown names are errors."""
-        names = {f.name for f in fields(cls)}
+        """From a mapping with the names of the fields and `scale`, such as a JSON file's; unknown names are errors."""
+        names = {*(f.name for f in fields(cls)), "scale"}
         unknown = sorted(set(row) - names)
         if unknown:
             raise DataError(f"preprocessing: '{unknown[0]}' is not one of {', '.join(sorted(names))}")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise DataError(f"preprocessing: {error}") from error
+        return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
         """A mapping that `from_json` takes back."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
-    def array(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """uint8 (H, W, C), already of the right size and channel order, to float32 (C, H, W)."""
+    def array(self, pixels: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Pixels (H, W, C), already of the right size and channel order, to float32 (C, H, W).
+
+        Args:
+            pixels: uint8 0..255, or uint16 0..65535, which is divided by 257 first.
+        """
         if pixels.ndim != 3 or pixels.shape[2] != CHANNELS[self.channels]:
             raise DataError(f"pixels of shape {pixels.shape} are not (height, width, {CHANNELS[self.channels]})")
-        x = (pixels.astype(np.float32) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
+        if pixels.dtype == np.uint8:
+            return self._input(pixels.astype(np.float32))
+        if pixels.dtype == np.uint16:
+            return self._input(pixels.astype(np.float32) / np.float32(257))
+        raise DataError(f"pixels are {pixels.dtype}; they must be uint8 (0..255) or uint16 (0..65535)")
 
     def image(self, image: Image) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """A Pillow image to float32 (C, H, W)."""
+        """A Pillow image to float32 (C, H, W).
+
+        Grey pictures of 16 bits keep their precision. Palettes, CMYK and the like become RGB as Pillow's `convert` has
+        it; alpha is dropped, and the turn that EXIF asks for is not made: both as in torchvision's folders of images.
+        """
         from PIL import Image as pillow
 
-        image = image.convert("L" if self.channels == "GRAY" else "RGB")
-        if self.size is not None:
-            height, width = self.size
-            if self.resize == "stretch":
-                image = image.resize((width, height), pillow.Resampling.BILINEAR)
-            else:
-                if self.resize == "shorter":
-                    ratio = (self.resize_to or max(self.size)) / min(image.size)
-                    wanted = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-                    image = image.resize(wanted, pillow.Resampling.BILINEAR)
-                left, top = (image.width - width) // 2, (image.height - height) // 2
-                if left < 0 or top < 0:
-                    raise DataError(f"a picture of {image.width}x{image.height} is smaller than {width}x{height}")
-                image = image.crop((left, top, left + width, top + height))
-        pixels = np.asarray(image, np.uint8)
-        if self.channels == "GRAY":
-            pixels = pixels[:, :, None]
+        grey = deep_grey(image)
+        if grey is None:
+            image = image.convert("L" if self.channels == "GRAY" else "RGB")
+        else:
+            image = pillow.fromarray(grey)
+        pixels = np.asarray(self._resized(image))
+        if pixels.ndim == 2:
+            pixels = np.repeat(pixels[:, :, None], CHANNELS[self.channels], axis=2)
         elif self.channels == "BGR":
             pixels = pixels[:, :, ::-1]
-        return self.array(pixels)
+        return self._input(pixels.astype(np.float32))
+
+    def _resized(self, image: Image) -> Image:
+        """The picture at `size`, in its own mode."""
+        from PIL import Image as pillow
+
+        if self.size is None:
+            return image
+        height, width = self.size
+        if self.resize == "stretch":
+            return image.resize((width, height), pillow.Resampling.BILINEAR)
+        if self.resize == "shorter":
+            # Rounded down, as torchvision does, so that both give the same picture.
+            wanted, shorter = self.resize_to or max(self.size), min(image.size)
+            sides = (max(1, wanted * image.width // shorter), max(1, wanted * image.height // shorter))
+            image = image.resize(sides, pillow.Resampling.BILINEAR)
+        if image.width < width or image.height < height:
+            raise DataError(f"a picture of {image.width}x{image.height} is smaller than {width}x{height}")
+        left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+        return image.crop((left, top, left + width, top + height))
+
+    def _input(self, pixels: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """float32 pixels 0..255, (H, W, C), to the network's (C, H, W)."""
+        x = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (tuple, list, np.ndarray))
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(float(value))

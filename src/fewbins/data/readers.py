@@ -62,7 +62,8 @@ def open_dataset(
 
     Args:
         path: NPZ with `x` float32 (N, C, H, W), already preprocessed, or one key per graph input, and `y` int64
-            labels; or a folder of images, whose subfolders are classes.
+            labels (called `labels` where a network of several inputs has one called `y`); or a folder of images,
+            whose subfolders are classes.
         inputs: the graph's input names.
         preprocessing: what a folder needs; None is an error there.
         labels: the model's class names: a folder named like one of them gets its number, otherwise subfolders are
@@ -83,12 +84,13 @@ def open_dataset(
                 raise DataError(
                     f"{name}: a single array; expected an NPZ file with 'x' (and 'y') or a folder of images"
                 )
-            data = {key: archive[key] for key in archive.files if key in ("x", "y", *inputs)}
+            labels_key = _labels_key(archive.files, inputs)
+            data = {key: archive[key] for key in archive.files if key in ("x", labels_key, *inputs)}
     except OSError as error:
         raise FileAccessError(f"cannot read '{name}': {(error.strerror or str(error)).lower()}") from error
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
         raise DataError(f"{name}: not a readable NPZ file ({error})") from error
-    y = data.pop("y", None)
+    y = data.pop(labels_key, None)
     if len(inputs) == 1 and "x" in data:
         data = {inputs[0]: data["x"]}
     missing = [i for i in inputs if i not in data]
@@ -106,8 +108,18 @@ def open_dataset(
     if count == 0:
         raise DataError(f"{name}: the set is empty")
     if y is not None and (y.ndim != 1 or len(y) != count or y.dtype.kind not in "iu"):
-        raise DataError(f"{name}: 'y' has shape {y.shape} and dtype {y.dtype}; expected {count} integers")
+        raise DataError(f"{name}: '{labels_key}' has shape {y.shape} and dtype {y.dtype}; expected {count} integers")
     return Dataset(arrays, (), None if y is None else y.astype(np.int64), (), preprocessing)
+
+
+def _labels_key(keys: Sequence[str], inputs: Sequence[str]) -> str:
+    """Under which key an NPZ file has its labels: `y`, but `labels` where `y` is an input of the network.
+
+    >>> _labels_key(["x", "y"], ["image"]), _labels_key(["x", "y"], ["y"]), _labels_key(["x", "y"], ["x", "y"])
+    ('y', 'y', 'labels')
+    """
+    x_is_the_input = len(inputs) == 1 and "x" in keys
+    return "labels" if "y" in inputs and not x_is_the_input else "y"
 
 
 def image_files(folder: str) -> list[str]:
@@ -122,7 +134,9 @@ def image_files(folder: str) -> list[str]:
 def read_image(path: str, preprocessing: Preprocessing | None) -> Array:
     """An image file to float32 (C, H, W)."""
     if preprocessing is None:
-        raise DataError(f"'{path}' needs preprocessing (mean, std, size, channels), and the model carries none")
+        raise DataError(
+            f"'{path}' needs preprocessing (size, channels, mean and std for pixels 0..255), and the model carries none"
+        )
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
