@@ -82,7 +82,7 @@ class _Emitter:
         self._nodes: list[Node] = []
         self._tensors: dict[str, Tensor] = {}
         self._adapted: dict[tuple[str, Affine, str], str] = {}
-        self._taken = set(self._source.tensors) | {node.name for node in self._source.nodes}
+        self._names = self._source.names()
         self._forms: dict[tuple[str, str], str] = {}
         for tensor in self._source.tensors.values():
             if not tensor.is_constant:
@@ -110,14 +110,8 @@ class _Emitter:
         public = name in self._source.inputs or name in self._source.outputs
         integer = producer is not None and self._plan.is_integer(producer)
         both = self._plan.has_levels(name) and name in self._plan.floats
-        self._forms[name, "levels"] = self._fresh(f"{name}/levels") if both and (public or not integer) else name
-        self._forms[name, "float"] = self._fresh(f"{name}/float") if both and integer and not public else name
-
-    def _fresh(self, name: str) -> str:
-        while name in self._taken:
-            name += "_"
-        self._taken.add(name)
-        return name
+        self._forms[name, "levels"] = self._names.fresh(f"{name}/levels") if both and (public or not integer) else name
+        self._forms[name, "float"] = self._names.fresh(f"{name}/float") if both and integer and not public else name
 
     def _declare(self, name: str, form: str) -> str:
         shape = self._source.tensors[name].shape
@@ -132,7 +126,7 @@ class _Emitter:
         self._nodes.append(Node(op, name, inputs, (output,), attrs, roles))
 
     def _constant(self, name: str, data: Array, affine: Affine | None = None, dtype: str | None = None) -> str:
-        name = self._fresh(name)
+        name = self._names.fresh(name)
         self._tensors[name] = Tensor.constant(name, np.ascontiguousarray(data), dtype=dtype, affine=affine)
         return name
 
@@ -141,12 +135,12 @@ class _Emitter:
     def _quantize(self, name: str) -> None:
         output = self._declare(name, "levels")
         inputs = (self._forms[name, "float"],)
-        self._add("Quantize", self._fresh(f"{name}/quantize"), inputs, output, QuantizeAttrs(), {})
+        self._add("Quantize", self._names.fresh(f"{name}/quantize"), inputs, output, QuantizeAttrs(), {})
 
     def _dequantize(self, name: str) -> None:
         output = self._declare(name, "float")
         inputs = (self._forms[name, "levels"],)
-        self._add("Dequantize", self._fresh(f"{name}/dequantize"), inputs, output, DequantizeAttrs(), {})
+        self._add("Dequantize", self._names.fresh(f"{name}/dequantize"), inputs, output, DequantizeAttrs(), {})
 
     def _adapted_input(self, node: Node) -> tuple[str, Affine]:
         """A layer's input and what it means: the tensor as it is, or requantized to levels that the layer reads."""
@@ -157,18 +151,18 @@ class _Emitter:
         rule = self._plan.rule(node)
         key = (name, affine, rule)
         if key not in self._adapted:
-            output = self._fresh(f"{name}/{affine.levels.bins}bins")
+            output = self._names.fresh(f"{name}/{affine.levels.bins}bins")
             self._tensors[output] = Tensor(output, self._source.tensors[name].shape, "levels", affine)
             producer = self._source.producer(name)
             if producer is None or not self._plan.is_integer(producer):
                 inputs = (self._forms[name, "float"],)
-                self._add("Quantize", self._fresh(f"{output}/quantize"), inputs, output, QuantizeAttrs(), {})
+                self._add("Quantize", self._names.fresh(f"{output}/quantize"), inputs, output, QuantizeAttrs(), {})
             else:
                 m64 = real_multiplier(self._affines[name].scale, 1.0, affine.scale).reshape(1)
                 kind, params = requantize_constants(rule, m64)
                 attrs = RequantizeAttrs(Requantize(kind, affine.levels.lo, affine.levels.hi))
                 inputs = (self._forms[name, "levels"],)
-                self._add("Requantize", self._fresh(f"{output}/requantize"), inputs, output, attrs, params)
+                self._add("Requantize", self._names.fresh(f"{output}/requantize"), inputs, output, attrs, params)
             self._adapted[key] = output
         return self._adapted[key], affine
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewbins.errors import GraphError
+from fewbins.graph.names import Names
 
 if TYPE_CHECKING:
     from fewbins.numerics import Affine
@@ -181,6 +182,10 @@ class Graph:
             return self.tensors[node.params[role]].value
         except KeyError:
             raise GraphError(f"node '{node.name}' ({node.op}) has no '{role}'") from None
+
+    def names(self) -> Names:
+        """The names of all tensors and nodes, for whoever adds some: a fresh one is unlike both."""
+        return Names((*self.tensors, *(node.name for node in self.nodes)))
 
     def activations(self) -> Iterator[Tensor]:
         """Inputs, then what each node writes, in topological order."""

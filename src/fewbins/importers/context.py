@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from fewbins.errors import FewbinsError
-from fewbins.graph import Graph, Node, Shape, Tensor
+from fewbins.graph import Graph, Names, Node, Shape, Tensor
 from fewbins.importers.onnx_file import OnnxFile
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, from_dim
@@ -22,7 +22,6 @@ from fewbins.ops import REGISTRY, ReshapeAttrs, infer_node
 
 # The most elements that a constant folded at import may have: 64 MiB of float32.
 MAX_FOLDED_ELEMENTS = 2**24
-MAX_NAME_BYTES = 1000
 MAX_SIZE_NAME = 200
 
 
@@ -43,12 +42,14 @@ class Context:
         self._lazy: dict[str, onnx.TensorProto | onnx.SparseTensorProto] = dict(file.constants())
         self._count = 0
         self._nodes: list[Node] = []
-        self._node_names: set[str] = set()
+        self._node_names = Names(given=(node_label(proto, i) for i, proto in enumerate(file.proto.graph.node)))
         self._tensors: dict[str, Tensor] = {}
         # By id() of the array, which stays its own while the array is kept here.
         self._constants: dict[int, tuple[str, Array]] = {}
         self._inputs: dict[str, str] = {}
+        # What a tensor is called in the file, and what it is called where the file has no name for it.
         self._preferred: dict[str, str] = {}
+        self._hints: dict[str, str] = {}
 
     # Reading.
 
@@ -219,7 +220,9 @@ class Context:
             made = self._new_id()
             self._tensors[made] = Tensor.constant(made, np.array(value.data, order="C", copy=None))
             self._constants[key] = (made, value.data)
-            self._preferred[made] = value.name or hint
+            if value.name:
+                self._preferred[made] = value.name
+            self._hints[made] = hint
         return self._constants[key][0]
 
     def _new_id(self) -> str:
@@ -235,9 +238,7 @@ class Context:
         return Constant(REGISTRY[node.op].oracle(node, arrays, graph)[0])
 
     def _node_name(self, node: OnnxNode, suffix: str) -> str:
-        name = _unique(f"{node.name}:{suffix}" if suffix else node.name, self._node_names)
-        self._node_names.add(name)
-        return name
+        return self._node_names.fresh(f"{node.name}:{suffix}") if suffix else self._node_names.keep(node.name)
 
     def fail(self, node: OnnxNode) -> None:
         """Mark the outputs of a node that could not be imported."""
@@ -252,18 +253,20 @@ class Context:
             outputs: the ONNX names of the graph's outputs, all of them activations.
             name: the graph's name.
         """
-        final: dict[str, str] = dict(self._inputs)
+        names = Names(given=(*self.values, *self._lazy))
+        final = {made: names.keep(own) for made, own in self._inputs.items()}
+        ends = []
         for output in outputs:
             value = self.values[output]
             assert isinstance(value, Activation)
             if value.id in final:
                 value = self._copy(output, value)
-            final[value.id] = output
-        taken = set(final.values())
+            final[value.id] = names.keep(output)
+            ends.append(final[value.id])
         for made in self._tensors:
             if made not in final:
-                final[made] = _unique(self._preferred.get(made, "value"), taken)
-                taken.add(final[made])
+                own = self._preferred.get(made)
+                final[made] = names.fresh(self._hints.get(made, "value")) if own is None else names.keep(own)
         nodes = [
             node.with_(
                 inputs=tuple(final[i] for i in node.inputs),
@@ -273,7 +276,7 @@ class Context:
             for node in self._nodes
         ]
         tensors = {final[made]: replace(tensor, name=final[made]) for made, tensor in self._tensors.items()}
-        return Graph(tuple(nodes), tensors, tuple(self._inputs.values()), tuple(outputs), name)
+        return Graph(tuple(nodes), tensors, tuple(final[made] for made in self._inputs), tuple(ends), name)
 
     def _copy(self, output: str, value: Activation) -> Activation:
         node = OnnxNode("Identity", f"{output}:copy", 1, (), (output,), {})
@@ -312,10 +315,6 @@ def name_free_sizes(node: Node, before: Shape, after: Shape) -> Shape:
     return tuple(size if len(str(size)) < MAX_SIZE_NAME else "?" for size in named)
 
 
-def _unique(name: str, taken: Container[str]) -> str:
-    base = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore") or "value"
-    name, count = base, 1
-    while name in taken:
-        count += 1
-        name = f"{base}:{count}"
-    return name
+def node_label(proto: onnx.NodeProto, index: int) -> str:
+    """What a node is called: its name, else its operator and its index in the file."""
+    return proto.name or f"{proto.op_type}_{index}"

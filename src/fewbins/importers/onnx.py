@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fewbins.errors import ArgumentError, FewbinsError, ModelFileError, ShapeError, UnsupportedError
-from fewbins.graph import Dim, Graph, Shape
+from fewbins.graph import Dim, Graph, Names, Shape
 
 if TYPE_CHECKING:
     import onnx
@@ -115,7 +115,7 @@ class _Import:
             if name not in names:
                 raise ArgumentError(f"input_shapes: the model has no input '{name}' (it has: {', '.join(names)})")
         sizes = _bound_sizes(infos, given)
-        taken = {size for info in infos for size in _file_dims(info) or () if isinstance(size, str)}
+        names_of_sizes = Names(size for info in infos for size in _file_dims(info) or () if isinstance(size, str))
         for info in infos:
             kind = info.type.tensor_type.elem_type
             if kind != onnx.TensorProto.FLOAT and ctx.reads.get(info.name):
@@ -126,9 +126,10 @@ class _Import:
                 raise UnsupportedError(
                     f"{self.file.source}: input '{info.name}' has no shape; give load_onnx(..., input_shapes=...)"
                 )
-            ctx.add_input(info.name, _named(info.name, tuple(sizes.get(size, size) for size in dims), taken))
+            ctx.add_input(info.name, _named(info.name, tuple(sizes.get(size, size) for size in dims), names_of_sizes))
 
     def _node(self, ctx: Context, index: int) -> None:
+        from fewbins.importers.context import node_label
         from fewbins.importers.problems import NodeError
         from fewbins.importers.values import BROKEN
 
@@ -142,7 +143,7 @@ class _Import:
         for name in proto.output:
             if name and ctx.known(name):
                 raise ModelFileError(f"{self.file.source}: '{name}' is written twice; the file is not valid ONNX")
-        label = proto.name or f"{proto.op_type}_{index}"
+        label = node_label(proto, index)
         node = None
         try:
             node = self._parse(index, label)
@@ -285,16 +286,13 @@ def _is_size(size: object) -> bool:
     return isinstance(size, str) and size != ""
 
 
-def _named(tensor: str, dims: Shape, taken: set[str]) -> Shape:
+def _named(tensor: str, dims: Shape, names: Names) -> Shape:
     """The shape with a name of its own for each unknown size, so that sizes derived from it can be compared."""
     usual = FREE_NAMES.get(len(dims), ())
     named: list[Dim] = []
     for axis, size in enumerate(dims):
         if isinstance(size, str) and size.startswith("?"):
-            name = usual[axis] if axis < len(usual) else f"{tensor}.{axis}"
-            size = name if name not in taken else f"{tensor}.{axis}"
-            while size in taken:
-                size += "'"
-            taken.add(size)
+            own = f"{tensor}.{axis}"
+            size = names.fresh(usual[axis] if axis < len(usual) and usual[axis] not in names else own)
         named.append(size)
     return tuple(named)

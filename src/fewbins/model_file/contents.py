@@ -12,8 +12,6 @@ from fewbins.graph import Graph
 FORMAT = "fewbins"
 VERSION = (1, 0)  # a reader refuses another major version; minor versions only add optional keys
 NUMERICS = 1  # the arithmetic contract that the integers in the file were made for
-SCALES = "__scales"  # the float32 tensor of all activation scales
-PADDING = "__pad"  # names of the tensors that fill the gaps to the alignment start so
 ALIGNMENT = 64
 CRC_MARK = ',"crc32c":"'  # the header text ends in this, eight hex digits and '"}'
 
@@ -24,7 +22,6 @@ MAX_RANK = 8
 MAX_DIM = 2**31 - 1
 MAX_ELEMENTS = 2**31 - 1
 MAX_DECODED_BYTES = 4 << 30
-MAX_NAME_BYTES = 1024
 
 # dtype of a constant -> its name in a safetensors file
 SAFETENSORS_DTYPE = {"float32": "F32", "levels": "U8", "int8": "I8", "uint8": "U8", "int32": "I32", "int64": "I64"}

@@ -16,6 +16,7 @@ import safetensors
 from fewbins import _engine
 from fewbins.errors import FewbinsError, FileAccessError, GraphError, ModelFileError
 from fewbins.graph import Graph, Node, Shape, Tensor
+from fewbins.graph.names import MAX_NAME_BYTES, PADDING, SCALES
 from fewbins.graph.types import STORAGE
 from fewbins.levels import Levels
 from fewbins.model_file.contents import (
@@ -25,14 +26,11 @@ from fewbins.model_file.contents import (
     MAX_DIM,
     MAX_ELEMENTS,
     MAX_HEADER_BYTES,
-    MAX_NAME_BYTES,
     MAX_NODES,
     MAX_RANK,
     MAX_TENSORS,
     NUMERICS,
-    PADDING,
     SAFETENSORS_DTYPE,
-    SCALES,
     VERSION,
     FileContents,
 )

@@ -14,6 +14,7 @@ import numpy as np
 from fewbins import _engine
 from fewbins.errors import FileAccessError, GraphError
 from fewbins.graph import Graph, Tensor
+from fewbins.graph.names import PADDING, RESERVED_PREFIXES, SCALES
 from fewbins.model_file.contents import (
     ALIGNMENT,
     CRC_MARK,
@@ -23,9 +24,7 @@ from fewbins.model_file.contents import (
     MAX_NODES,
     MAX_TENSORS,
     NUMERICS,
-    PADDING,
     SAFETENSORS_DTYPE,
-    SCALES,
     VERSION,
     FileContents,
 )
@@ -95,7 +94,7 @@ def to_bytes(contents: FileContents) -> bytes:
     stored: dict[str, tuple[str, tuple[int, ...], Bytes]] = {}  # name -> safetensors dtype, shape, bytes
     constants: dict[str, Any] = {}
     total = 0
-    for tensor in _constants(graph):
+    for tensor in _constants(graph, scales):
         total += tensor.value.nbytes
         if total > MAX_DECODED_BYTES:
             raise GraphError(f"the constants of graph '{graph.name}' pass the limit of {MAX_DECODED_BYTES} bytes")
@@ -134,12 +133,20 @@ def to_bytes(contents: FileContents) -> bytes:
 
 
 class _Scales:
-    """All activation scales, each distinct value once, ascending: the same graph always gives the same file."""
+    """All activation scales, each distinct value once, ascending: the same graph always gives the same file.
+
+    Attributes:
+        values: the scales.
+        of_weight: weight -> the name of the constant that holds its scales.
+    """
 
     def __init__(self, graph: Graph) -> None:
         tensors = [t for t in graph.tensors.values() if t.dtype == "levels" and t.affine is not None]
         self.values = sorted({float(t.affine.scale) for t in tensors if t.affine is not None})
         self._index = {value: index for index, value in enumerate(self.values)}
+        names = graph.names()
+        weights = [t for t in graph.tensors.values() if t.is_constant and t.dtype != "levels" and t.affine is not None]
+        self.of_weight = {weight.name: names.fresh(f"{weight.name}.scale") for weight in weights}
 
     def index(self, scale: float) -> int:
         return self._index[scale]
@@ -160,27 +167,22 @@ def _affine_json(tensor: Tensor, scales: _Scales) -> dict[str, Any]:
     if tensor.dtype == "levels":
         row["scale"] = scales.index(float(affine.scale))
     else:
-        row["scale"] = scale_name(tensor.name)
+        row["scale"] = scales.of_weight[tensor.name]
         row["axis"] = affine.axis
     return row
 
 
-def scale_name(weight: str) -> str:
-    """The name of the constant that holds a weight's scales."""
-    return f"{weight}.scale"
-
-
-def _constants(graph: Graph) -> list[Tensor]:
+def _constants(graph: Graph, scales: _Scales) -> list[Tensor]:
     found = []
     for tensor in graph.tensors.values():
         if tensor.is_constant:
             found.append(tensor)
             if tensor.affine is not None and tensor.dtype != "levels":
                 scale = np.atleast_1d(np.asarray(tensor.affine.scale, np.float32))
-                found.append(Tensor.constant(scale_name(tensor.name), scale))
-    names = [tensor.name for tensor in found]
-    if len(set(names)) < len(names) or any(n == SCALES or n.startswith(PADDING) for n in names):
-        raise GraphError(f"graph '{graph.name}': a constant's name collides with one that the file format keeps")
+                found.append(Tensor.constant(scales.of_weight[tensor.name], scale))
+    for tensor in found:
+        if tensor.name.startswith(RESERVED_PREFIXES):
+            raise GraphError(f"graph '{graph.name}': the file format keeps the name '{tensor.name}' of a constant")
     return sorted(found, key=lambda tensor: tensor.name)
 
 
@@ -244,4 +246,4 @@ def _safetensors(text: str, stored: dict[str, tuple[str, tuple[int, ...], Bytes]
     return b"".join([len(packed).to_bytes(8, "little"), packed, *parts])
 
 
-__all__ = ["crc_hex", "scale_name", "to_bytes", "write", "write_atomically"]
+__all__ = ["crc_hex", "to_bytes", "write", "write_atomically"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from fewbins.errors import GraphError
-from fewbins.graph import Graph, Node, Tensor
+from fewbins.graph import Graph, Names, Node, Tensor
 from fewbins.numerics import flush_subnormals
 from fewbins.ops import BinaryAttrs, ConvAttrs
 from fewbins.passes.fold_scale import F64, channel_axis, output_channels, scale_channels
@@ -26,7 +26,7 @@ def fold_batchnorm(graph: Graph) -> Graph:
     Raises:
         GraphError: a factor or a sum that is not finite, from a negative variance or a huge scale; names the node.
     """
-    tensors = dict(graph.tensors)
+    tensors, names = dict(graph.tensors), graph.names()
     nodes: list[Node] = []
     places: dict[str, int] = {}
     for node in graph.nodes:
@@ -34,10 +34,10 @@ def fold_batchnorm(graph: Graph) -> Graph:
             scale, shift = _affine(graph, node)
             place = places.get(node.inputs[0])
             if place is not None and graph.use_count(node.inputs[0]) == 1 and _fits(tensors, nodes[place], len(scale)):
-                nodes[place] = _into(nodes[place], node, scale, shift, tensors)
+                nodes[place] = _into(nodes[place], node, scale, shift, tensors, names)
                 places[node.output] = place
                 continue
-            made = _alone(graph, node, scale, shift, tensors)
+            made = _alone(graph, node, scale, shift, tensors, names)
         else:
             made = [node]
         for one in made:
@@ -74,48 +74,40 @@ def _fits(tensors: dict[str, Tensor], host: Node, channels: int) -> bool:
     return data is not None and channel_axis(host, shape) == 1 and output_channels(host, data.shape) == channels
 
 
-def _into(host: Node, node: Node, scale: F64, shift: F64, tensors: dict[str, Tensor]) -> Node:
+def _into(host: Node, node: Node, scale: F64, shift: F64, tensors: dict[str, Tensor], names: Names) -> Node:
     params = dict(host.params)
     with np.errstate(all="ignore"):
         weight = tensors[params["weight"]].value.astype(np.float64)
         bias = tensors[params["bias"]].value.astype(np.float64) if "bias" in params else np.zeros_like(shift)
-        params["weight"] = _constant(f"{host.name}.weight", scale_channels(host, weight, scale), node, tensors)
-        params["bias"] = _constant(f"{host.name}.bias", bias * scale + shift, node, tensors)
+        params["weight"] = _constant(f"{host.name}.weight", scale_channels(host, weight, scale), node, tensors, names)
+        params["bias"] = _constant(f"{host.name}.bias", bias * scale + shift, node, tensors, names)
     return host.with_(outputs=node.outputs, params=params)
 
 
-def _alone(graph: Graph, node: Node, scale: F64, shift: F64, tensors: dict[str, Tensor]) -> list[Node]:
+def _alone(graph: Graph, node: Node, scale: F64, shift: F64, tensors: dict[str, Tensor], names: Names) -> list[Node]:
     rank, channels = len(graph.tensors[node.inputs[0]].shape), len(scale)
     if rank == 4:
         params = {
-            "weight": _constant(f"{node.name}.weight", scale.reshape(-1, 1, 1, 1), node, tensors),
-            "bias": _constant(f"{node.name}.bias", shift, node, tensors),
+            "weight": _constant(f"{node.name}.weight", scale.reshape(-1, 1, 1, 1), node, tensors, names),
+            "bias": _constant(f"{node.name}.bias", shift, node, tensors, names),
         }
         return [Node("Conv", node.name, node.inputs, node.outputs, ConvAttrs((1, 1), groups=channels), params)]
     shape = (channels, *[1] * (rank - 2))
-    factor = _constant(f"{node.name}.scale", scale.reshape(shape), node, tensors)
-    term = _constant(f"{node.name}.shift", shift.reshape(shape), node, tensors)
-    product = _unused(f"{node.output}:scaled", tensors)
+    factor = _constant(f"{node.name}.scale", scale.reshape(shape), node, tensors, names)
+    term = _constant(f"{node.name}.shift", shift.reshape(shape), node, tensors, names)
+    product = names.fresh(f"{node.output}:scaled")
     tensors[product] = Tensor(product, tensors[node.output].shape)
-    first = Node("Binary", f"{node.name}:scale", (node.inputs[0], factor), (product,), BinaryAttrs("mul"))
+    first = Node("Binary", names.fresh(f"{node.name}:scale"), (node.inputs[0], factor), (product,), BinaryAttrs("mul"))
     return [first, Node("Binary", node.name, (product, term), node.outputs, BinaryAttrs("add"))]
 
 
-def _constant(name: str, values: F64, node: Node, tensors: dict[str, Tensor]) -> str:
+def _constant(name: str, values: F64, node: Node, tensors: dict[str, Tensor], names: Names) -> str:
     with np.errstate(all="ignore"):
         data = flush_subnormals(values.astype(np.float32))
     if not np.isfinite(data).all():
         raise GraphError(
             f"node '{node.name}' (BatchNormalization): folded weights exceed float32; repair the network's statistics"
         )
-    name = _unused(name, tensors)
+    name = names.fresh(name)
     tensors[name] = Tensor.constant(name, np.ascontiguousarray(data))
-    return name
-
-
-def _unused(name: str, tensors: dict[str, Tensor]) -> str:
-    base, count = name, 1
-    while name in tensors:
-        count += 1
-        name = f"{base}:{count}"
     return name

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fewbins.graph import Graph, Node, Shape, Tensor
+from fewbins.graph import Graph, Names, Node, Shape, Tensor
 from fewbins.passes.fuse_activation import WEIGHTED
 
 F64 = npt.NDArray[np.float64]
@@ -24,6 +24,7 @@ def fold_scale(graph: Graph) -> Graph:
         graph: a float graph before `fuse_activation`.
     """
     tensors = dict(graph.tensors)
+    names = graph.names()
     hosts: dict[str, Node] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
@@ -32,7 +33,7 @@ def fold_scale(graph: Graph) -> Graph:
             operand = next((name for name in node.inputs if not tensors[name].is_constant), "")
             host = hosts.get(operand)
             if host is not None and graph.use_count(operand) == 1:
-                folded = _fold(host, node, tensors)
+                folded = _fold(host, node, tensors, names)
                 if folded is not None:
                     nodes[nodes.index(host)] = folded
         if folded is None:
@@ -47,7 +48,7 @@ def _is_host(node: Node) -> bool:
     return node.op in WEIGHTED and len(node.inputs) == 1 and node.attrs.clamp is None and "slope" not in node.params
 
 
-def _fold(host: Node, node: Node, tensors: dict[str, Tensor]) -> Node | None:
+def _fold(host: Node, node: Node, tensors: dict[str, Tensor], names: Names) -> Node | None:
     function, constant_first = node.attrs.function, tensors[node.inputs[0]].is_constant
     constant = tensors[node.inputs[0] if constant_first else node.inputs[1]]
     weight = tensors[host.params["weight"]].value.astype(np.float64)
@@ -75,7 +76,7 @@ def _fold(host: Node, node: Node, tensors: dict[str, Tensor]) -> Node | None:
         return None
     params = dict(host.params)
     for role, data in (("weight", new_weight), ("bias", new_bias)):
-        params[role] = f"{node.name}/{role}"
+        params[role] = names.fresh(f"{node.name}/{role}")
         tensors[params[role]] = Tensor.constant(params[role], data)
     return host.with_(outputs=node.outputs, params=params)
 

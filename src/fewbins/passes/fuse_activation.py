@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fewbins.graph import Graph, Node, Tensor
+from fewbins.graph import Graph, Names, Node, Tensor
 from fewbins.ops import UnaryAttrs
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
@@ -29,14 +29,14 @@ def fuse_activation(graph: Graph) -> Graph:
     Returns:
         The graph with fewer nodes; run again, it changes nothing.
     """
-    tensors = dict(graph.tensors)
+    tensors, names = dict(graph.tensors), graph.names()
     fused: dict[str, Node] = {}  # by the tensor that the node writes now
     nodes: list[Node] = []
     for node in graph.nodes:
         producer = fused.get(node.inputs[0]) if node.op in ("Unary", "PRelu") else None
         merged = None
         if producer is not None and graph.use_count(node.inputs[0]) == 1:
-            merged = _merge(producer, node, tensors)
+            merged = _merge(producer, node, tensors, names)
         if merged is None or producer is None:
             nodes.append(node)
             if _takes_activation(node):
@@ -52,7 +52,7 @@ def _takes_activation(node: Node) -> bool:
     return node.op in WEIGHTED or (node.op == "Binary" and node.attrs.function in FUSED_BINARY)
 
 
-def _merge(producer: Node, activation: Node, tensors: dict[str, Tensor]) -> Node | None:
+def _merge(producer: Node, activation: Node, tensors: dict[str, Tensor], names: Names) -> Node | None:
     """The producer with the activation inside, or None where the two do not fuse."""
     if "slope" in producer.params:
         return None
@@ -70,10 +70,10 @@ def _merge(producer: Node, activation: Node, tensors: dict[str, Tensor]) -> Node
         if slope.size > 1 and producer.op == "Gemm" and rank != 2:
             return None
         if slope.ndim != 1:
-            name = f"{activation.name}/slope"
+            name = names.fresh(f"{activation.name}/slope")
             tensors[name] = Tensor.constant(name, slope.reshape(-1))
     elif isinstance(activation.attrs, UnaryAttrs) and activation.attrs.function == "leaky_relu":
-        name = f"{activation.name}/slope"
+        name = names.fresh(f"{activation.name}/slope")
         tensors[name] = Tensor.constant(name, np.array([activation.attrs.alpha], np.float32))
     else:
         return None

@@ -49,7 +49,7 @@ class _Rows:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._tensors = dict(graph.tensors)
-        self._names = {node.name for node in graph.nodes}
+        self._names = graph.names()
         self._nodes: list[Node] = []
         self._images: dict[str, str] = {}  # a tensor (N, C, L) -> the tensor (N, C, 1, L) with the same elements
         self._alias: dict[str, str] = {}  # what is not written any more -> what to read instead
@@ -88,11 +88,10 @@ class _Rows:
         if len(shape) != 3:
             self._nodes.append(node.with_(inputs=inputs, attrs=attrs))
             return True
-        image = self._fresh(f"{node.output}/row", self._tensors)
+        image = self._names.fresh(f"{node.output}/row")
         self._tensors[image] = Tensor(image, (*shape[:2], 1, shape[2]))
         self._nodes.append(node.with_(inputs=inputs, outputs=(image,), attrs=attrs))
-        back = self._fresh(f"{node.name}:line", self._names)
-        self._names.add(back)
+        back = self._names.fresh(f"{node.name}:line")
         self._nodes.append(Node("Reshape", back, (image,), node.outputs, TO_LINE))
         self._images[node.output] = image
         return True
@@ -101,17 +100,9 @@ class _Rows:
         data = self._tensors[name].value
         if data.ndim < 2:
             return name
-        made = self._fresh(f"{name}/row", self._tensors)
+        made = self._names.fresh(f"{name}/row")
         self._tensors[made] = Tensor.constant(made, np.expand_dims(data, -2))
         return made
-
-    @staticmethod
-    def _fresh(name: str, taken: Any) -> str:
-        base, count = name, 1
-        while name in taken:
-            count += 1
-            name = f"{base}:{count}"
-        return name
 
 
 def _is_image_of(image: Shape, line: Shape) -> bool:

@@ -33,7 +33,7 @@ def slice_weights(graph: Graph, slices: Container[str]) -> Graph:
         graph: a float graph.
         slices: names of nodes for which `can_slice_weights` holds; others are left alone.
     """
-    tensors = dict(graph.tensors)
+    tensors, names = dict(graph.tensors), graph.names()
     nodes: list[Node] = []
     for node in graph.nodes:
         host = graph.producer(node.inputs[0]) if node.inputs else None
@@ -48,7 +48,7 @@ def slice_weights(graph: Graph, slices: Container[str]) -> Graph:
         for role, name in host.params.items():
             data = tensors[name].value
             data = data if role == "slope" and data.size == 1 else data[part]
-            params[role] = f"{node.name}/{role}"
+            params[role] = names.fresh(f"{node.name}/{role}")
             tensors[params[role]] = Tensor.constant(params[role], np.ascontiguousarray(data))
         nodes.append(Node(host.op, node.name, host.inputs, node.outputs, host.attrs, params))
     return graph.replace(nodes=nodes, tensors=tensors).prune()
