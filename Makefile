@@ -11,7 +11,7 @@ export FEWBINS_BUILD = $(abspath $(BUILD))
 
 BIN := $(abspath $(VENV))/bin
 PY  := $(BIN)/python
-EXTRAS := dev,onnx,images,bench,report,search
+EXTRAS := dev,onnx,images,bench
 CXX_FILES = $(shell git ls-files --cached --others --exclude-standard 'engine/*.cpp' 'engine/*.h' | while read f; do [ -e $$f ] && echo $$f; done)
 
 .DEFAULT_GOAL := help
@@ -93,13 +93,8 @@ BENCH_ARGS ?= --nets $(if $(wildcard $(FEWBINS_DATA)/../tools/speed_models.py),r
 bench: build ## time networks beside ONNX Runtime, one thread; BENCH_ARGS="--nets ... --isa avx2 --json"
 	$(BIN)/fewbins bench models $(BENCH_ARGS)
 
-wheel: $(VENV)/.installed ## the sdist, and from it the wheel of this Python, in dist/; installed and tried on its own
-	rm -rf dist build/wheel-venv
-	$(PY) -m build --outdir dist .
-	$(PYTHON) -m venv build/wheel-venv
-	build/wheel-venv/bin/python -m pip install --quiet dist/*.whl
-	build/wheel-venv/bin/fewbins doctor --self-test
-	build/wheel-venv/bin/fewbins-run --self-test
+wheel: $(VENV)/.installed ## the sdist, and from it the wheel of this Python, in dist/; both installed and the main job run with each
+	tools/check_wheel.sh $(BIN)
 
 size: $(VENV)/.installed ## lines of code of the core, as information
 	@$(PY) tools/core_size.py

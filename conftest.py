@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For all tests and the doctests of src: a cache folder of their own, and what to leave out without its package."""
+"""For all tests and the doctests of src: a cache folder of their own."""
 
 import atexit
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -10,7 +9,3 @@ import tempfile
 # Kernels are chosen with the default costs, whatever was measured on this machine, and nothing of a test stays behind.
 os.environ["FEWBINS_CACHE_DIR"] = tempfile.mkdtemp(prefix="fewbins-tests-")
 atexit.register(shutil.rmtree, os.environ["FEWBINS_CACHE_DIR"], ignore_errors=True)
-
-collect_ignore_glob = []
-if importlib.util.find_spec("torch") is None:
-    collect_ignore_glob += ["src/fewbins/train/*", "src/fewbins/zoo/*", "src/fewbins/importers/torch_export.py"]

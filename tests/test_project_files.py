@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
+
+import pytest
 
 import fewbins
 
@@ -37,3 +39,18 @@ def test_every_source_file_names_its_license() -> None:
     texts = {path: path.read_text()[:200] for path in files}
     silent = [str(path) for path, text in texts.items() if text and "SPDX-License-Identifier: Apache-2.0" not in text]
     assert not silent
+
+
+@pytest.mark.parametrize("extra", ["onnx", "images", "bench"])
+def test_an_extra_brings_only_what_the_package_imports(extra):
+    modules = {"pillow": "PIL"}  # distributions whose module has another name
+    source = "\n".join(path.read_text() for path in (ROOT / "src/fewbins").rglob("*.py"))
+    wanted = [line for line in requires("fewbins") or [] if re.search(rf"extra == ['\"]{extra}['\"]", line)]
+    names = [re.match(r"[\w-]+", line)[0] for line in wanted]
+    unused = [n for n in names if not re.search(rf"^\s*(import|from) {modules.get(n, n)}\b", source, re.MULTILINE)]
+    assert names and not unused
+
+
+def test_the_package_has_no_extras_but_those_that_are_tested():
+    extras = re.findall(r"extra == ['\"](\w+)['\"]", "\n".join(requires("fewbins") or []))
+    assert set(extras) == {"onnx", "images", "bench", "dev"}

@@ -4,22 +4,17 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import readme
 from small_models import DIGITS, digits_bytes, images
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
-(BLOCK,) = re.findall(r"## On the command line\n```\n(.*?)```", README, re.DOTALL)
-# "fewbins VERB   ARGUMENTS      what it does": three spaces end the arguments
-PARTS = [re.match(r"fewbins +([a-z]+) *(.*)", line) for line in BLOCK.splitlines()]
-COMMANDS = [f"{part[1]} {re.split(' {3,}', part[2])[0]}" for part in PARTS if part]
+COMMANDS = [command.removeprefix("fewbins ").strip() for command in readme.commands()]
 
 
 def test_the_readme_shows_every_verb():
@@ -43,9 +38,8 @@ def test_a_command_of_the_readme_runs(command, tmp_path):
 
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     shutil.copy(DIGITS, tmp_path / "resnet18.onnx")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"images": images(), "batch": images(2)}
-    exec(code, names)
+    exec(readme.python_code(), names)
     assert np.shape(names["logits"]) == (2, 10)

@@ -8,6 +8,7 @@ of the machine hits all of them alike. Only ratios inside one run mean anything.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import statistics
 from collections.abc import Callable, Sequence
@@ -20,6 +21,15 @@ from fewbins.errors import ArgumentError, DataError
 
 # caps of `isacap` -> caps of FEWBINS_ISA, for machines without that tool
 OWN_CAP = {"avx2": "avx2", "avxvnni": "avxvnni", "avx512": "avx512bw", "vnni": "avx512vnni", "none": ""}
+
+
+def default_engines(say: Callable[[str], None]) -> list[str]:
+    """What `fewbins bench models` times when nobody says: ours, beside ONNX Runtime where it is installed."""
+    ours = ["fb_float", "fb_8bit", "fb_255x33"]
+    if importlib.util.find_spec("onnxruntime") is None:
+        say("without ONNX Runtime beside fewbins, since it is not installed: pip install 'fewbins[bench]'")
+        return ours
+    return ["ort_f32", "ort_int8", *ours]
 
 
 def run(

@@ -10,7 +10,7 @@ import typer
 from fewbins.cli.bench_arm import arm_model
 from fewbins.cli.bench_conv import blocks, conv
 from fewbins.cli.bench_gemm import gemm
-from fewbins.cli.common import CheckFailed, positive, print_json, print_table, progress
+from fewbins.cli.common import CheckFailed, positive, print_json, print_table, progress, say
 from fewbins.errors import ArgumentError
 
 app = typer.Typer(help="Measure speed: fewbins beside its rivals, in one run.", no_args_is_help=True)
@@ -31,8 +31,11 @@ def _group() -> None:
 def models(
     nets: str = typer.Option("resnet18", "--nets", help="Comma-separated networks of speed_models.py, or .onnx files."),
     isa: str = typer.Option("none", "--isa", help="Comma-separated caps: avx2, avxvnni, avx512, vnni, none."),
-    engines: str = typer.Option(
-        "ort_f32,ort_int8,fb_float,fb_8bit,fb_255x33", "--engines", help="Comma-separated; fb_SCHEME is fewbins."
+    engines: Optional[str] = typer.Option(  # noqa: UP045
+        None,
+        "--engines",
+        help="Comma-separated; fb_SCHEME is fewbins. Default: fb_float,fb_8bit,fb_255x33, and before them "
+        "ort_f32,ort_int8 where ONNX Runtime is installed.",
     ),
     threads: int = typer.Option(1, "--threads", help="Threads per engine."),
     core: Optional[int] = typer.Option(None, "--core", help="Core to pin to with one thread."),  # noqa: UP045
@@ -40,7 +43,7 @@ def models(
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
 ) -> None:
     """Time whole networks, batch 1: medians over interleaved turns on one core."""
-    from fewbins.bench.models import run
+    from fewbins.bench.models import default_engines, run
 
     positive("--threads", threads)
     positive("--rounds", rounds)
@@ -48,7 +51,7 @@ def models(
         rows = run(
             _words("--nets", nets),
             _words("--isa", isa),
-            _words("--engines", engines),
+            default_engines(say) if engines is None else _words("--engines", engines),
             threads=threads,
             core=core,
             rounds=rounds,

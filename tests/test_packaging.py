@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What pip installs is what the repository has: the files of the sdist and of the wheel, without compiling them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = {
+    str(path.relative_to(ROOT / "src"))
+    for path in (ROOT / "src/fewbins").rglob("*")
+    if path.suffix in (".py", ".typed")
+}
+
+
+def build(source: Path, folder: Path, *arguments: str) -> Path:
+    """What `python -m build` makes, with the tools of this environment."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), *arguments, str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (made,) = folder.iterdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(build(ROOT, folder, "--sdist")) as archive:
+        archive.extractall(folder)
+    (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
+    return unpacked
+
+
+def test_the_sdist_has_all_that_builds_and_tests_it(sdist):
+    folders = ["src", "engine", "cmake", "docs", "examples", "tests", "tools"]
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    wanted = {name for name in listed.stdout.split() if (ROOT / name).is_file()}
+    there = {str(path.relative_to(sdist)) for path in sdist.rglob("*") if path.is_file()}
+    assert wanted - there == set()
+    assert {name for name in there if name.split("/")[0] in folders} - wanted == set()
+    assert {"README.md", "LICENSE", "CMakeLists.txt", "pyproject.toml", "Makefile"} <= there
+
+
+@pytest.mark.parametrize("origin", ["checkout", "sdist"])
+def test_the_wheel_has_every_file_of_the_package(origin, sdist, tmp_path):
+    wheel = build(
+        ROOT if origin == "checkout" else sdist,
+        tmp_path, "--wheel", "-Cwheel.cmake=false", "-Cwheel.py-api=py3",
+    )  # fmt: skip
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if name.startswith("fewbins/")}
+    assert names == PACKAGE
