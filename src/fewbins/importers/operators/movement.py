@@ -97,8 +97,8 @@ def _split(ctx: Context, node: OnnxNode) -> Sequence[Value | None]:
 @lowers("Gather", 1, 11, 13)
 def _gather(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     x, indices = ctx.activation(node, 0), ctx.constant(node, 1, "the indices")
-    if indices is None or indices.ndim > 1 or indices.size == 0:
-        raise NodeError("the indices must be one number or a list of numbers")
+    if indices is None or indices.size == 0:
+        raise NodeError("the indices are missing or empty; at least one is needed")
     axis = normal_axis(node.integer("axis", 0), len(x.shape))
     size = x.shape[axis]
     if not isinstance(size, int):
@@ -111,11 +111,11 @@ def _gather(ctx: Context, node: OnnxNode) -> Sequence[Value]:
         raise NodeError(f"gathers {len(runs)} runs of indices; at most {MAX_GATHER_RUNS} are supported")
     parts = [ctx.emit("Slice", node, [x], SliceAttrs((a,), (b,), (axis,), (step,))) for a, b, step in runs]
     y = parts[0] if len(parts) == 1 else ctx.emit("Concat", node, parts, ConcatAttrs(axis), suffix="concat")
-    if indices.ndim == 0:
-        sizes = ctx.sizes_of(x)
-        return [reshape(ctx, node, y, sizes[:axis] + sizes[axis + 1 :], suffix="squeeze",
-                        source=[*sizes[:axis], 1, *sizes[axis + 1 :]])]  # fmt: skip
-    return [y]
+    if indices.ndim == 1:
+        return [y]
+    before, after = ctx.sizes_of(x)[:axis], ctx.sizes_of(x)[axis + 1 :]
+    target, source = [*before, *indices.shape, *after], [*before, indices.size, *after]
+    return [reshape(ctx, node, y, target, suffix="reshape", source=source)]
 
 
 def _runs(indices: Sequence[int]) -> list[tuple[int, int, int]]:
