@@ -9,9 +9,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <new>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/cpu_count.h"
@@ -26,6 +29,17 @@ constexpr auto kSpinTime = std::chrono::microseconds(30);  // layers follow each
 
 // Set while this thread runs a body, so that a loop inside it does not ask for workers.
 thread_local bool inside_loop = false;
+
+class InsideLoop {
+ public:
+  InsideLoop() { inside_loop = true; }
+  ~InsideLoop() { inside_loop = before_; }
+  InsideLoop(const InsideLoop&) = delete;
+  InsideLoop& operator=(const InsideLoop&) = delete;
+
+ private:
+  bool before_ = inside_loop;
+};
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -82,6 +96,8 @@ struct ThreadPool::Impl {
         threads_.emplace_back([this, slot = i + 1] { work(slot); });
       } catch (const std::system_error&) {
         break;  // the process may not have more threads; the loops run on those there are
+      } catch (const std::bad_alloc&) {
+        break;  // nor the memory for their handles
       }
     }
   }
@@ -107,6 +123,9 @@ struct ThreadPool::Impl {
     // Closed for newcomers; those inside finish their ranges.
     uint32_t inside = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
     while (inside != 0) inside = wait_for_change(gate_, inside);
+    // All is quiet: what a body threw belongs to the caller now, and the next loop begins without it.
+    failed_.store(false, std::memory_order_relaxed);
+    if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
@@ -118,14 +137,18 @@ struct ThreadPool::Impl {
     loop_number_.notify_all();
   }
 
-  void take_ranges(int slot) {
-    inside_loop = true;
-    while (true) {
-      const int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
-      if (begin >= count_) break;
-      call_(context_, begin, std::min(begin + grain_, count_), slot);
+  void take_ranges(int slot) noexcept {
+    const InsideLoop inside;
+    try {
+      while (!failed_.load(std::memory_order_relaxed)) {
+        const int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
+        if (begin >= count_) break;
+        call_(context_, begin, std::min(begin + grain_, count_), slot);
+      }
+    } catch (...) {
+      // The first one is kept, the others would say the same; whoever sees `failed_` takes no further range.
+      if (!failed_.exchange(true, std::memory_order_acq_rel)) error_ = std::current_exception();
     }
-    inside_loop = false;
   }
 
   bool enter() {
@@ -159,6 +182,8 @@ struct ThreadPool::Impl {
   int64_t grain_ = 1;
   Call call_ = nullptr;
   void* context_ = nullptr;
+  std::exception_ptr error_;  // written by who set failed_, read when all have left
+  alignas(64) std::atomic<bool> failed_{false};
   alignas(64) std::atomic<int64_t> next_{0};
   alignas(64) std::atomic<uint32_t> gate_{0};
   alignas(64) std::atomic<uint32_t> loop_number_{0};
@@ -189,18 +214,19 @@ void ThreadPool::run_loop(int64_t count, int64_t grain, Call call, void* context
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   if (threads_ > 1 && count > grain && !inside_loop && !busy_.exchange(true, std::memory_order_acquire)) {
-    try {
-      if (impl_ == nullptr) impl_ = std::make_unique<Impl>(threads_ - 1);
-    } catch (...) {
-      busy_.store(false, std::memory_order_release);
-      throw;
-    }
+    struct Release {
+      std::atomic<bool>& busy;
+      ~Release() { busy.store(false, std::memory_order_release); }
+    } const release{busy_};
+    if (impl_ == nullptr) impl_ = std::make_unique<Impl>(threads_ - 1);
     impl_->run(count, grain, call, context);
-    busy_.store(false, std::memory_order_release);
     return;
   }
+  const InsideLoop inside;
   for (int64_t begin = 0; begin < count; begin += grain) call(context, begin, std::min(begin + grain, count), 0);
 }
+
+bool ThreadPool::is_inside_loop() { return inside_loop; }
 
 // The child has none of the workers: their handles are given up, not joined. The next loop starts new ones.
 void ThreadPool::after_fork_in_child() {

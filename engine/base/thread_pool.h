@@ -29,8 +29,10 @@ class ThreadPool final : private ForkListener {
   // Calls body(int64_t begin, int64_t end, int slot) for disjoint ranges that cover [0, count), and returns when all
   // are done. Ranges are handed out dynamically, `grain` indices at a time (at least 1; the last range may be shorter),
   // so begin is always a multiple of grain. `slot` is in [0, size()); no two ranges run at the same time with the same
-  // slot of the same loop, so per-slot scratch is safe. A body must not throw. Loops do not nest: a loop started inside
-  // a body, or while another run uses the pool, runs in its own thread with slot 0.
+  // slot of the same loop, so per-slot scratch is safe. Loops do not nest: a loop started inside a body, or while
+  // another run uses the pool, runs in its own thread with slot 0.
+  // Bodies of operators do not allocate: they have scratch per slot. What a body throws all the same reaches the
+  // caller, the first of several; ranges that nobody had begun are then left out, and the pool is as good as before.
   template <class Body>
   void parallel_for(int64_t count, int64_t grain, Body&& body) {
     using Plain = std::remove_reference_t<Body>;
@@ -47,6 +49,9 @@ class ThreadPool final : private ForkListener {
     parallel_for(count, (count + ranges - 1) / ranges,
                  [&body](int64_t begin, int64_t end, int /*slot*/) { body(begin, end); });
   }
+
+  // Whether the calling thread runs a body now: for tests of what bodies do.
+  [[nodiscard]] static bool is_inside_loop();
 
  private:
   using Call = void (*)(void* context, int64_t begin, int64_t end, int slot);

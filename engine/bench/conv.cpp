@@ -75,7 +75,8 @@ class Conv final : public Subject {
     in_ = node_.describe_inputs({Dims{1, setup.channels, setup.height, setup.width}});
     out_ = {node_.describe_output()};
     op_->infer(in_, out_);
-    state_ = op_->prepare({in_, out_, 1});
+    MemoryBudget budget;
+    state_ = op_->prepare({in_, out_, 1, budget});
     kernel = state_->kernel;
     form = state_->form;
     // Blocks differ from column to column of a network, so 16-bit sums are held against sums that are never widened.

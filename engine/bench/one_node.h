@@ -61,7 +61,7 @@ class OneNode {
   }
 
   [[nodiscard]] std::unique_ptr<Op> make(Isa isa = Isa::scalar, std::string_view forced_kernel = {}) const {
-    return make_op(node_, OpContext{model_, isa, forced_kernel});
+    return make_op(node_, OpContext{model_, budget_, isa, forced_kernel});
   }
 
   // The inputs of these dims, in order, and the output without dims.
@@ -78,6 +78,9 @@ class OneNode {
     return {info.dtype, {}, info.affine};
   }
 
+ protected:
+  [[nodiscard]] MemoryBudget& budget() const { return budget_; }
+
  private:
   static std::vector<DimSpec> declared(const Dims& dims) {
     std::vector<DimSpec> shape;
@@ -86,6 +89,7 @@ class OneNode {
   }
 
   Model model_;
+  mutable MemoryBudget budget_;  // without a limit
   NodeDef node_;
   std::deque<AlignedBytes> owned_;
 };

@@ -60,7 +60,7 @@ void check_crc(std::string_view name, const Json& row, std::span<const std::byte
 // Raw bytes stay where they are when their address suits the elements.
 const void* place_raw(std::span<const std::byte> bytes, size_t element_bytes, Model& model) {
   if (reinterpret_cast<uintptr_t>(bytes.data()) % element_bytes == 0) return bytes.data();
-  auto copy = std::make_shared<AlignedBytes>(bytes.size());
+  auto copy = std::make_shared<AlignedBytes>(model.budget.charge(bytes.size(), "an aligned copy"));
   std::ranges::copy(bytes, copy->data());
   model.owners.push_back(copy);
   return copy->data();
@@ -82,13 +82,13 @@ const void* decode(const Declared& declared, std::string_view name, const Json& 
     if (stored.bytes.size() != (declared.bytes + 1) / 2)
       fail(ErrorCode::model_file, "constant '", name, "' has ", stored.bytes.size(), " bytes for ", declared.bytes,
            " nibbles");
-    const auto buffer = std::make_shared<AlignedBytes>(declared.bytes);
+    const auto buffer = std::make_shared<AlignedBytes>(model.budget.charge(declared.bytes, "its elements"));
     for (size_t i = 0; i < declared.bytes; ++i)
       buffer->data()[i] = (i % 2 == 0 ? stored.bytes[i / 2] : stored.bytes[i / 2] >> 4) & std::byte{15};
     model.owners.push_back(buffer);
     return buffer->data();
   }
-  const auto buffer = std::make_shared<AlignedBytes>(declared.bytes);
+  const auto buffer = std::make_shared<AlignedBytes>(model.budget.charge(declared.bytes, "its elements"));
   try {
     rans_decode(stored.bytes, {buffer->data(), declared.bytes});
   } catch (const Error& error) {
@@ -154,15 +154,12 @@ void read_constants(const Json& constants, const Container& container, Model& mo
   if (rows.size() > kMaxTensors)
     fail(ErrorCode::model_file, "the file has ", rows.size(), " constants; the limit is ", kMaxTensors);
   // All sizes are known and allowed before memory is taken for the first.
-  uint64_t stored_bytes = 0;
-  for (const auto& [name, stored] : container.tensors) stored_bytes += stored.bytes.size();
-  const uint64_t limit = std::min(kMaxDecodedBytes, kFreeDecodedBytes + kDecodedBytesPerByte * stored_bytes);
   uint64_t total = 0;
   for (const auto& [key, value] : rows) {
     total += read_declared(checked_name(key, "the constants"), Json(value, "constant", key)).bytes;
-    if (total > limit)
-      fail(ErrorCode::model_file, "the constants take more than the limit of ", limit, " bytes for ", stored_bytes,
-           " stored ones");
+    if (total > kMaxDecodedBytes)
+      fail(ErrorCode::model_file, "the constants take more than the limit of ", kMaxDecodedBytes, " bytes");
+    if (!model.budget.fits(total)) model.budget.charge(total, "decoded constants");
     if (!container.tensors.contains(std::string(key)))
       fail(ErrorCode::model_file, "constant '", std::string_view(key), "' is missing from the file");
   }
@@ -176,6 +173,7 @@ void read_constants(const Json& constants, const Container& container, Model& mo
     const Declared declared = read_declared(name, row);
     const StoredTensor& stored = container.tensors.at(name);
     check_crc(name, row, stored.bytes);
+    model.budget.set_place("constant '" + name + "'");
     Constant constant;
     constant.name = name;
     constant.dtype = declared.type->dtype;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "file/header.h"
+#include "file/limits.h"
 #include "file/mapped_file.h"
 #include "file/model.h"
 
@@ -13,6 +14,8 @@ Model read_model(std::span<const std::byte> bytes, std::string source, std::shar
   Container container = read_container(bytes);
   Model model;
   model.source = std::move(source);
+  model.budget = MemoryBudget(ErrorCode::model_file, kFreeLoadBytes + kLoadBytesPerByte * bytes.size(),
+                              "32 MiB and 256 times the file's size");
   model.owners.push_back(std::move(owner));
   model.metadata = std::move(container.metadata);
   const boost::json::value header = parse_header(model.metadata);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/memory_budget.h"
 #include "base/shape.h"
 
 namespace fewbins {
@@ -79,6 +80,9 @@ struct NodeDef {
   std::vector<std::string> outputs;
   std::map<std::string, std::string> params;  // role -> name of a constant
   boost::json::object attrs;
+
+  // "node 'conv1' (Conv)", as messages name it.
+  [[nodiscard]] std::string text() const { return "node '" + name + "' (" + op + ")"; }
 };
 
 // Pixels to the network's input: x = (pixel - mean) / std, float32, NCHW. Resizing is the host program's business.
@@ -102,6 +106,9 @@ struct Model {
   std::vector<NodeDef> nodes;  // in topological order
   std::optional<Preprocessing> preprocessing;
   std::vector<std::string> labels;
+
+  // What loading took so far and may take; making the operators goes on charging it.
+  MemoryBudget budget;
 
   // What keeps Constant::data alive: the mapped file and the decoded buffers.
   std::vector<std::shared_ptr<const void>> owners;

@@ -98,8 +98,9 @@ class Params {
   [[nodiscard]] std::vector<T> per_channel(std::string_view role, DType dtype, int64_t count) const {
     const std::span<const T> values = required(role, dtype).as<T>();
     const auto n = static_cast<size_t>(count);
+    if (values.size() != 1 && values.size() != n) fail_length(role, values.size(), count);
+    context_.budget.charge(Size(n) * sizeof(T), role);
     if (values.size() == 1) return std::vector<T>(n, values[0]);
-    if (values.size() != n) fail_length(role, values.size(), count);
     return {values.begin(), values.end()};
   }
 

@@ -46,7 +46,8 @@ ConvParts with_bins(ConvParts parts, const Candidate& candidate) {
 
 std::vector<Advice> advise(const Model& model, Isa isa) {
   std::vector<Advice> all;
-  const OpContext context{.model = model, .isa = isa, .forced_kernel = {}};
+  MemoryBudget budget = model.budget;
+  const OpContext context{.model = model, .budget = budget, .isa = isa, .forced_kernel = {}};
   for (const NodeDef& node : model.nodes) {
     if (node.op != "Conv") continue;
     const ConvParts parts = read_conv(node, context);

@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "base/cpu.h"
+#include "base/memory_budget.h"
 #include "base/shape.h"
 #include "file/model.h"
 
@@ -37,6 +38,7 @@ struct TensorDesc {
 // What a factory may know besides the node: the whole model (already checked), and what the kernels may use.
 struct OpContext {
   const Model& model;
+  MemoryBudget& budget;  // of the load; charge it before allocating by a number that comes from the file
   Isa isa = Isa::scalar;
   std::string_view forced_kernel;  // name of a row of kernels.inc, or empty
 
@@ -73,7 +75,8 @@ struct OpState {
 struct PrepareArgs {
   std::span<const TensorDesc> in;
   std::span<const TensorDesc> out;
-  int threads = 1;  // size of the pool that will run it
+  int threads = 1;       // size of the pool that will run it
+  MemoryBudget& budget;  // of the plan; charge it before allocating by a size of a tensor
 };
 
 struct RunArgs {

@@ -28,6 +28,7 @@ Weights read_integer_weights(const NodeDef& node, const OpContext& context, int 
   Weights result;
   result.dims = weight.dims;
   const auto count = static_cast<size_t>(weight.dims.count());
+  context.budget.charge(Size(count) * 2, "unpacked weights");  // and indices
   result.integers.resize(count);
   if (const Constant* table = Params(node, context).optional("weight_table", DType::i8)) {
     const auto entries = table->as<int8_t>();
@@ -61,6 +62,7 @@ Weights read_integer_weights(const NodeDef& node, const OpContext& context, int 
 
 std::vector<int32_t> read_bias(const NodeDef& node, const OpContext& context, int64_t channels) {
   const Params params(node, context);
+  context.budget.charge(Size(channels) * sizeof(int32_t), "bias");
   if (!params.has("bias")) return std::vector<int32_t>(static_cast<size_t>(channels), 0);
   const auto bias = params.required("bias", DType::i32).as<int32_t>();
   if (static_cast<int64_t>(bias.size()) != channels)

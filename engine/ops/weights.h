@@ -41,6 +41,7 @@ Weights read_weights(const NodeDef& node, const OpContext& context, bool integer
   const Constant& weight = stored_weight(node, context, rank);
   Weights result;
   result.dims = weight.dims;
+  context.budget.charge(Size(weight.dims.count()) * sizeof(float), "unpacked weights");
   if (weight.dtype == DType::f32) {
     const auto values = weight.as<float>();
     result.floats.assign(values.begin(), values.end());

@@ -126,6 +126,10 @@ void Plan::infer(const Program& program) {
 }
 
 void Plan::prepare(const Program& program, int threads) {
+  uint64_t input_bytes = 0;
+  for (const size_t value : program.inputs()) input_bytes += descs_[value].bytes();
+  MemoryBudget budget(ErrorCode::out_of_memory, kFreePlanBytes + kPlanBytesPerByte * input_bytes,
+                      "32 MiB and 64 times the size of the inputs");
   steps_.reserve(program.steps().size());
   for (const ProgramStep& step : program.steps()) {
     std::vector<TensorDesc> in;
@@ -133,7 +137,8 @@ void Plan::prepare(const Program& program, int threads) {
     for (const size_t value : step.inputs) in.push_back(descs_[value]);
     for (const size_t value : step.outputs) out.push_back(descs_[value]);
     PlannedStep planned;
-    planned.state = step.op->prepare({in, out, threads});
+    budget.set_place(step.node->text());
+    planned.state = step.op->prepare({in, out, threads, budget});
     steps_.push_back(std::move(planned));
   }
 }

@@ -29,7 +29,7 @@ Program::Program(Model model, ProgramOptions options) : model_(std::move(model))
 }
 
 void Program::add_values() {
-  const OpContext context{model_, options_.isa, options_.kernel};
+  const OpContext context{model_, model_.budget, options_.isa, options_.kernel};
   const auto add = [&](const std::string& name) {
     numbers_.emplace(name, values_.size());
     values_.push_back({name, model_.find_tensor(name), context.desc(name), nullptr});
@@ -47,7 +47,7 @@ size_t Program::value_of(const std::string& name) {
   const Constant* constant = model_.find_constant(name);
   if (constant->dims.count() < 1)
     fail(ErrorCode::model_file, "constant '", name, "' has shape ", constant->dims.text(), " and holds nothing");
-  AlignedBytes bytes(constant->bytes);
+  AlignedBytes bytes(model_.budget.charge(constant->bytes, "the layout of constant '" + name + "'"));
   ThreadPool alone(1);
   const CopyBox box{constant->dims, memory_strides(constant->dims), logical_strides(constant->dims)};
   copy_box(box, bytes.data(), constant->data, dtype_bytes(constant->dtype), alone);
@@ -58,9 +58,10 @@ size_t Program::value_of(const std::string& name) {
 }
 
 void Program::add_steps() {
-  const OpContext context{model_, options_.isa, options_.kernel};
+  const OpContext context{model_, model_.budget, options_.isa, options_.kernel};
   steps_.reserve(model_.nodes.size());
   for (const NodeDef& node : model_.nodes) {
+    model_.budget.set_place(node.text());
     ProgramStep step{&node, make_op(node, context), {}, {}};
     for (const std::string& name : node.inputs) step.inputs.push_back(value_of(name));
     for (const std::string& name : node.outputs) step.outputs.push_back(numbers_.at(name));

@@ -37,7 +37,7 @@ class OneOp : public OneNode {
     std::vector<TensorDesc> out{describe_output()};
     op->infer(in, out);
     ThreadPool pool(threads);
-    const std::unique_ptr<OpState> state = op->prepare({in, out, pool.size()});
+    const std::unique_ptr<OpState> state = op->prepare({in, out, pool.size(), budget()});
     if (form != nullptr) *form = state->form;
     std::vector<AlignedBytes> buffers;
     std::vector<const void*> inputs;

@@ -8,6 +8,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <new>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -130,6 +133,89 @@ BOOST_AUTO_TEST_CASE(a_forked_child_gets_workers_of_its_own) {
   BOOST_TEST(waitpid(child, &status, 0) == child);
   BOOST_TEST(status == 0);
   BOOST_TEST((visits(pool, 100, 1) == std::vector<int>(100, 1)));
+}
+
+BOOST_AUTO_TEST_CASE(what_a_body_throws_reaches_the_caller_and_the_pool_goes_on) {
+  for (const int threads : {1, 2, 4}) {
+    ThreadPool pool(threads);
+    for (const int64_t at : {0, 1, 499, 999}) {
+      const auto failing = [&](int64_t begin, int64_t, int) {
+        if (begin == at) throw Error(ErrorCode::internal, "at " + std::to_string(begin));
+      };
+      BOOST_CHECK_EXCEPTION(pool.parallel_for(1000, 1, failing), Error,
+                            [&](const Error& error) { return error.what() == "at " + std::to_string(at); });
+      BOOST_TEST(!ThreadPool::is_inside_loop());
+      BOOST_TEST((visits(pool, 1000, 1) == std::vector<int>(1000, 1)));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(when_every_body_throws_one_exception_arrives_and_ranges_are_left_out) {
+  ThreadPool pool(4);
+  for (int loop = 0; loop < 200; ++loop) {
+    std::atomic<int> begun{0};
+    BOOST_CHECK_THROW(pool.parallel_for(100'000, 1,
+                                        [&](int64_t, int64_t, int) {
+                                          ++begun;
+                                          throw std::bad_alloc();
+                                        }),
+                      std::bad_alloc);
+    BOOST_TEST(begun <= 4);  // one for each thread
+  }
+  BOOST_TEST((visits(pool, 1000, 1) == std::vector<int>(1000, 1)));
+}
+
+BOOST_AUTO_TEST_CASE(an_exception_of_a_loop_inside_a_loop_reaches_the_outer_caller) {
+  ThreadPool pool(3);
+  BOOST_CHECK_THROW(pool.parallel_for(10, 1,
+                                      [&](int64_t, int64_t, int) {
+                                        pool.parallel_for(10, 1, [&](int64_t begin, int64_t, int) {
+                                          if (begin == 5) throw std::runtime_error("inside");
+                                        });
+                                      }),
+                    std::runtime_error);
+  BOOST_TEST(!ThreadPool::is_inside_loop());
+  BOOST_TEST((visits(pool, 1000, 1) == std::vector<int>(1000, 1)));
+}
+
+BOOST_AUTO_TEST_CASE(an_exception_stays_with_its_loop_when_threads_share_a_pool) {
+  ThreadPool pool(2);
+  std::atomic<int> thrown{0};
+  std::atomic<int64_t> sum{0};
+  std::thread other([&] {
+    for (int loop = 0; loop < 1000; ++loop) {
+      try {
+        pool.parallel_for(100, 7, [&](int64_t, int64_t, int) { throw std::runtime_error("mine"); });
+      } catch (const std::runtime_error&) {
+        ++thrown;
+      }
+    }
+  });
+  for (int loop = 0; loop < 1000; ++loop)
+    pool.parallel_for(100, 7, [&](int64_t begin, int64_t end, int) { sum += end - begin; });
+  other.join();
+  BOOST_TEST(thrown == 1000);
+  BOOST_TEST(sum == 1000 * 100);
+}
+
+BOOST_AUTO_TEST_CASE(a_forked_child_of_a_pool_that_has_thrown_works) {
+  ThreadPool pool(2);
+  const auto fail_all = [&] { pool.parallel_for(100, 1, [](int64_t, int64_t, int) { throw std::bad_alloc(); }); };
+  BOOST_CHECK_THROW(fail_all(), std::bad_alloc);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    bool right = visits(pool, 1000, 1) == std::vector<int>(1000, 1);
+    try {
+      fail_all();
+      right = false;
+    } catch (const std::bad_alloc&) {
+    }
+    ::_exit(right && visits(pool, 1000, 1) == std::vector<int>(1000, 1) ? 0 : 1);
+  }
+  int status = -1;
+  BOOST_TEST(waitpid(child, &status, 0) == child);
+  BOOST_TEST(status == 0);
 }
 
 BOOST_AUTO_TEST_CASE(impossible_numbers_of_threads_are_refused) {
