@@ -13,6 +13,7 @@ from small_models import digits_bytes, images
 
 import fewbins
 from fewbins import _engine, model_file
+from fewbins.model_file.contents import VERSION
 
 GOOD = digits_bytes()
 HEADER_BYTES = struct.unpack("<Q", GOOD[:8])[0]
@@ -95,6 +96,8 @@ def set_key(path, value):
 
 CHANGES = {
     "another major version": set_key(["version"], [2, 0]),
+    "a newer minor version": set_key(["version"], [1, VERSION[1] + 1]),
+    "a version that is no version": set_key(["version"], [1, True]),
     "another contract": set_key(["numerics"], 99),
     "another format": set_key(["format"], "zip"),
     "no graph": lambda header: header.pop("graph"),

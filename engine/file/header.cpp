@@ -114,9 +114,10 @@ void read_description(const Json& header, Model& model) {
   if (numbers.size() != 2) version.fail_type("two numbers");
   const int64_t major = version.entry(numbers[0]).integer(0, INT32_MAX);
   const int64_t minor = version.entry(numbers[1]).integer(0, INT32_MAX);
-  if (major != kFormatMajor)
+  if (major != kFormatMajor || minor > kFormatMinor)
     fail(ErrorCode::model_file, "format version ", major, ".", minor, " is not one that this release reads (",
-         kFormatMajor, ".x); update fewbins");
+         kFormatMajor, ".0 to ", kFormatMajor, ".", kFormatMinor, "); update fewbins");
+  model.format_minor = static_cast<int>(minor);
   const int64_t numerics = header.at("numerics").integer(0, INT32_MAX);
   if (numerics != kNumerics)
     fail(ErrorCode::model_file, "numerics ", numerics, " is unknown to this release (", kNumerics, "); update fewbins");

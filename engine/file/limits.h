@@ -24,6 +24,7 @@ inline constexpr uint64_t kFreePlanBytes = uint64_t{32} << 20;
 inline constexpr uint64_t kPlanBytesPerByte = 64;
 inline constexpr uint64_t kMaxArenaBytes = uint64_t{sizeof(size_t) > 4 ? 16 : 1} << 30;  // activations of one run
 inline constexpr int kFormatMajor = 1;
+inline constexpr int kFormatMinor = 1;  // the newest minor version that this release reads
 inline constexpr int kNumerics = 1;
 
 }  // namespace fewbins

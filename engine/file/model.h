@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/memory_budget.h"
 #include "base/shape.h"
+#include "file/limits.h"
 
 namespace fewbins {
 
@@ -96,7 +97,8 @@ struct Preprocessing {
 
 struct Model {
   std::string source;  // the path, or "<memory>": for messages
-  std::string name;    // the graph's
+  int format_minor = kFormatMinor;
+  std::string name;  // the graph's
   std::string scheme;
   std::string metadata;  // the header text as stored
   std::vector<std::string> inputs;

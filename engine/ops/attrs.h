@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checked access to a node's attributes and params. Everything that does not fit throws Error(model_file) with the
-// node's name, the key, the value and what was expected. Keys that nobody asks for are ignored: minor versions of the
-// format add optional ones.
+// node's name, the key, the value and what was expected. make_op has seen to it that there are no other keys.
 #pragma once
 
 #include <array>

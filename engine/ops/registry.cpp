@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <boost/json/parse.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,25 @@ constexpr std::array kRows = {
     Row{"Unary", make_unary, "function alpha beta lo hi"},
 };
 
+// An attribute that came with minor version `since` of the format. Files of earlier versions may lack it, and then have
+// `before` (JSON), the value that keeps their results. The same facts stand at the field in src/fewbins/ops/.
+struct LaterAttribute {
+  std::string_view op;
+  std::string_view attribute;
+  int since;
+  std::string_view before;
+};
+
+constexpr std::array<LaterAttribute, 0> kLaterAttributes = {};
+
+NodeDef with_values_before(const NodeDef& node, int minor) {
+  NodeDef filled = node;
+  for (const LaterAttribute& later : kLaterAttributes)
+    if (later.op == node.op && minor < later.since && !node.attrs.contains(later.attribute))
+      filled.attrs[later.attribute] = boost::json::parse(later.before);
+  return filled;
+}
+
 std::vector<std::string_view> split(std::string_view words) {
   std::vector<std::string_view> result;
   while (!words.empty()) {
@@ -72,8 +92,9 @@ std::unique_ptr<Op> make_op(const NodeDef& node, const OpContext& context) {
   if (row == kRows.end())
     fail(ErrorCode::model_file, "node '", node.name, "': operator '", node.op,
          "' is unknown to this release; update fewbins");
-  check_attributes(node, split(row->attributes));
-  return row->make(node, context);
+  const NodeDef filled = with_values_before(node, context.model.format_minor);
+  check_attributes(filled, split(row->attributes));
+  return row->make(filled, context);
 }
 
 }  // namespace fewbins

@@ -37,7 +37,7 @@ class ModelBytes {
   std::map<std::string, Stored> stored;
 
   ModelBytes() {
-    header = boost::json::parse(R"({"format":"fewbins","version":[1,0],"numerics":1,"scheme":"float",
+    header = boost::json::parse(R"({"format":"fewbins","version":[1,1],"numerics":1,"scheme":"float",
       "preprocessing":null,"labels":null,"provenance":{},"report":null,"constants":{},
       "graph":{"name":"g","inputs":["x"],"outputs":["y"],"tensors":{},"nodes":[]}})")
                  .as_object();

@@ -10,7 +10,7 @@ from typing import Any
 from fewbins.graph import Graph
 
 FORMAT = "fewbins"
-VERSION = (1, 0)  # a reader refuses another major version; minor versions only add optional keys
+VERSION = (1, 1)  # what is written; a reader takes this minor version and earlier ones of the same major version
 NUMERICS = 1  # the arithmetic contract that the integers in the file were made for
 ALIGNMENT = 64
 CRC_MARK = ',"crc32c":"'  # the header text ends in this, eight hex digits and '"}'

@@ -73,11 +73,7 @@ def _parse(data: bytes) -> FileContents:
     header = _header(data)
     stored = _stored(data)
     _need(header.get("format") == FORMAT, "the header's format is not 'fewbins'")
-    version = header["version"]
-    _need(
-        isinstance(version, list) and len(version) == 2 and version[0] == VERSION[0],
-        f"format version {version} is not one that this release reads ({VERSION[0]}.x); update fewbins",
-    )
+    minor = _minor_version(header["version"])
     _need(header["numerics"] == NUMERICS, f"numerics {header['numerics']} is unknown; update fewbins")
     rows: dict[str, Json] = header["constants"]
     _need(len(rows) <= MAX_TENSORS, f"{len(rows)} constants pass the limit of {MAX_TENSORS}")
@@ -102,7 +98,7 @@ def _parse(data: bytes) -> FileContents:
     for key in weight_scales:
         tensors.pop(key, None)
     graph = Graph(
-        tuple(_node(row) for row in graph_row["nodes"]),
+        tuple(_node(row, minor) for row in graph_row["nodes"]),
         tensors,
         tuple(graph_row["inputs"]),
         tuple(graph_row["outputs"]),
@@ -121,6 +117,18 @@ def _parse(data: bytes) -> FileContents:
 def _need(condition: bool, message: str) -> None:
     if not condition:
         raise ModelFileError(message)
+
+
+def _minor_version(version: Any) -> int:
+    good = isinstance(version, list) and len(version) == 2 and all(type(n) is int and n >= 0 for n in version)
+    _need(good, f"the format version {version} must be two numbers")
+    major, minor = version
+    _need(
+        major == VERSION[0] and minor <= VERSION[1],
+        f"format version {major}.{minor} is not one that this release reads ({VERSION[0]}.0 to "
+        f"{VERSION[0]}.{VERSION[1]}); update fewbins",
+    )
+    return int(minor)
 
 
 def _header(data: bytes) -> Json:
@@ -211,12 +219,12 @@ def _symbolic_shape(key: str, shape: Any) -> Shape:
     return tuple(shape)
 
 
-def _node(row: Json) -> Node:
+def _node(row: Json, minor: int) -> Node:
     return Node(
         row["op"],
         row["name"],
         tuple(row["inputs"]),
         tuple(row["outputs"]),
-        attrs_from_json(row["op"], row["attrs"]),
+        attrs_from_json(row["op"], row["attrs"], minor),
         MappingProxyType(dict(row["params"])),
     )

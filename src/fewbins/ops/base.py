@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -104,6 +104,17 @@ def attributes(*ops: str) -> Callable[[_Class], _Class]:
     return declare
 
 
+def since(minor: int, *, before: Any, default: Any) -> Any:
+    """A field of an attributes class that came with a later minor version of the file format.
+
+    Args:
+        minor: the version 1.`minor` that the field came with. The engine's table is in engine/ops/registry.cpp.
+        before: its value in files of earlier versions, which lack it: the one that keeps their results.
+        default: its value where the class is made without it.
+    """
+    return field(default=default, metadata={"since": minor, "before": before})
+
+
 def register(
     op: str, infer_shape: ShapeRule, *, arity: tuple[int, int | None] = (1, 1), params: Iterable[str] = ()
 ) -> Callable[[Oracle], Oracle]:
@@ -172,19 +183,28 @@ def _to_json(value: Any, owner: type, name: str) -> Any:
     raise GraphError(f"{owner.__name__}.{name} has type {type(value).__name__}, which attributes may not have")
 
 
-def attrs_from_json(op: str, data: Any) -> Any:
+def attrs_from_json(op: str, data: Any, minor: int | None = None) -> Any:
     """The attributes of operator `op` from a JSON object that may be hostile.
 
     Args:
         op: a name in `REGISTRY`.
         data: what `attrs_to_json` made: exactly the fields of the attributes class.
+        minor: the file's minor version of the format, where it may be an old one: fields that came later may be
+            missing, and then have the value that keeps the old results (see `since`).
 
     Raises:
         GraphError: the operator is unknown, a field is missing, unknown or of a wrong type, or a value makes no sense.
     """
     if op not in ATTRS:
         raise GraphError(f"operator '{op}' is unknown (expected one of: {', '.join(sorted(ATTRS))})")
+    if minor is not None and isinstance(data, Mapping):
+        data = {**_values_before(ATTRS[op], minor), **data}
     return _object_from_json(ATTRS[op], data, f"{op} attributes")
+
+
+def _values_before(cls: type, minor: int) -> dict[str, Any]:
+    later = [one for one in fields(cls) if one.metadata.get("since", 0) > minor]
+    return {one.name: one.metadata["before"] for one in later}
 
 
 @cache
