@@ -13,11 +13,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx_models import parse
 from PIL import Image
 from small_models import DIGITS, images
 
-from fewbins import Preprocessing, load_onnx, quantize
+from fewbins import Preprocessing, Session, load_onnx, quantize
 
 
 def cli(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -106,6 +108,41 @@ def test_run_on_a_picture_prints_labels(place):
     body = json.loads(cli("run", place / "m.fewbins", place / "pictures" / "3" / "a.png", "--json").stdout)
     assert body["images"][0]["classes"][0]["label"].startswith("digit ")
     assert "digit " in cli("run", place / "m.fewbins", place / "pictures").stdout
+
+
+def test_every_verb_that_takes_an_onnx_file_takes_a_part_of_it(place, tmp_path):
+    graph = load_onnx(DIGITS)
+    start, end = graph.node("conv2").inputs[0], graph.node("fc").inputs[0]
+    body = json.loads(cli("inspect", DIGITS, "--from", start, "--to", end, "--json").stdout)
+    assert [row["name"] for row in body["inputs"]] == [start] and [row["name"] for row in body["outputs"]] == [end]
+    data, part = place / "test.npz", tmp_path / "part.fewbins"
+    done = cli("quantize", DIGITS, "--to", end, "--calibrate", place / "calibration.npz", "-o", part)
+    assert done.returncode == 0, done.stderr
+    done = cli("run", DIGITS, "--to", end, "--input", place / "x.npy", "-o", tmp_path / "y.npy")
+    assert done.returncode == 0, done.stderr
+    want = Session(quantize(load_onnx(DIGITS, outputs=[end]), scheme="float")).run(np.load(place / "x.npy"))
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), want)
+    with np.load(data) as arrays:
+        np.savez(tmp_path / "x.npz", x=arrays["x"])
+    done = cli("evaluate", part, "--data", tmp_path / "x.npz", "--against", DIGITS, "--to", end, "--json")
+    body = json.loads(done.stdout)
+    assert body["sqnr_db"] > 15
+    done = cli("inspect", DIGITS, "--to", "nothing")
+    assert done.returncode == 2 and "has no tensor 'nothing'; the nearest names are" in done.stderr
+
+
+def test_inputs_that_nothing_reads_are_shown_and_passed_over(tmp_path):
+    model = parse("(float[N,4] x, int64[N] ids) => (float[] y) { y = Relu(x) }", 17)
+    onnx.save(model, tmp_path / "net.onnx")
+    body = json.loads(cli("inspect", tmp_path / "net.onnx", "--json").stdout)
+    assert body["unread_inputs"] == [{"name": "ids", "type": "tensor(int64)", "shape": ["N"]}]
+    assert "inputs that nothing reads: ids" in cli("inspect", tmp_path / "net.onnx").stdout
+    np.save(tmp_path / "x.npy", np.ones((2, 4), np.float32))
+    np.save(tmp_path / "ids.npy", np.int64([1, 2]))
+    for extra in ((), ("--input", f"ids={tmp_path / 'ids.npy'}")):
+        done = cli("run", tmp_path / "net.onnx", "--input", tmp_path / "x.npy", *extra, "-o", tmp_path / "y.npy")
+        assert done.returncode == 0, done.stderr
+        assert np.load(tmp_path / "y.npy").shape == (2, 4)
 
 
 def test_verify_passes_on_every_isa_of_this_machine(place):

@@ -351,7 +351,7 @@ def test_what_cannot_be_imported_is_refused_with_node_shapes_and_remedy(body: st
 def test_all_offending_nodes_are_named_at_once_and_those_behind_them_are_not() -> None:
     body = 'a = LSTM(x, x, x) b = Relu(a) c = NonZero(x) d = Einsum<equation = "i">(b) y = Relu(x)'
     with pytest.raises(UnsupportedError) as caught:
-        load_onnx(parse(f"(float[N,3,4] x) => (float[] y) {{ {body} }}", 13))
+        load_onnx(parse(f"(float[N,3,4] x) => (float[] y, float[] c, float[] d) {{ {body} }}", 13))
     assert [line.split()[0] for line in caught.value.nodes] == ["LSTM", "NonZero", "Einsum"]
     assert "N x 3 x 4" in caught.value.nodes[0]
 

@@ -116,7 +116,8 @@ def _checked_inputs(graph: Graph, inputs: Mapping[str, Array] | Sequence[Array])
         if len(inputs) != len(graph.inputs):
             raise ShapeError(f"the graph has {len(graph.inputs)} inputs ({', '.join(graph.inputs)}), not {len(inputs)}")
         inputs = dict(zip(graph.inputs, inputs, strict=True))
-    if set(inputs) != set(graph.inputs):
+    unread = {info.name for info in graph.unread}
+    if set(inputs) - unread != set(graph.inputs):
         raise ShapeError(f"inputs {sorted(inputs)} must be exactly {sorted(graph.inputs)}")
     sizes: dict[str, int] = {}
     for name in graph.inputs:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,6 +73,15 @@ class Session:
         self.inputs: list[TensorInfo] = [_info(row) for row in self._engine.inputs]
         self.outputs: list[TensorInfo] = [_info(row) for row in self._engine.outputs]
 
+    @cached_property
+    def unread(self) -> list[TensorInfo]:
+        """Inputs in the signature of the network that nothing in it reads: they may be given, and are passed over."""
+        header = self._engine.metadata()
+        if '"unread_inputs"' not in header:
+            return []
+        rows = json.loads(header).get("unread_inputs", [])
+        return [TensorInfo(row["name"], row["type"], list(row["shape"])) for row in rows]
+
     def run(self, feed: Feed) -> Any:
         """Run once.
 
@@ -124,7 +135,7 @@ class Session:
         if isinstance(feed, np.ndarray):
             feed = [feed]
         if isinstance(feed, Mapping):
-            unknown = [n for n in feed if n not in names]
+            unknown = [n for n in feed if n not in names and n not in [info.name for info in self.unread]]
             missing = [n for n in names if n not in feed]
             if unknown or missing:
                 what = f"unknown input '{unknown[0]}'" if unknown else f"no array for input '{missing[0]}'"
@@ -168,8 +179,8 @@ class InferenceSession:
         self._session = Session(path_or_bytes, threads or None)
 
     def get_inputs(self) -> list[TensorInfo]:
-        """The inputs, in order."""
-        return self._session.inputs
+        """The inputs, in order, then those that the network has and does not read."""
+        return [*self._session.inputs, *self._session.unread]
 
     def get_outputs(self) -> list[TensorInfo]:
         """The outputs, in order."""

@@ -99,7 +99,7 @@ class _Emitter:
             else:
                 self._float(node)
         inputs, outputs = self._source.inputs, self._source.outputs
-        graph = Graph(tuple(self._nodes), self._tensors, inputs, outputs, self._source.name)
+        graph = Graph(tuple(self._nodes), self._tensors, inputs, outputs, self._source.name, self._source.unread)
         return graph.prune().validate()
 
     # Names and forms -------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,9 @@ def read_samples(images: Images, graph: Graph, preprocessing: Preprocessing | No
     unit = first if isinstance(first, int) else 1
     index = 0
     rest: Sample | None = None
+    unread = {info.name for info in graph.unread}
     for item in _items(images, tensors, preprocessing):
-        arrays = _checked(item, tensors, index)
+        arrays = _checked(item, tensors, unread, index)
         index += len(arrays[0])
         if rest is not None:
             arrays = tuple(np.concatenate(pair) for pair in zip(rest, arrays, strict=True))
@@ -85,10 +86,12 @@ def _items(images: Images, tensors: Sequence[Tensor], preprocessing: Preprocessi
         )
 
 
-def _checked(item: Item, tensors: Sequence[Tensor], index: int) -> Sample:
+def _checked(item: Item, tensors: Sequence[Tensor], unread: Set[str], index: int) -> Sample:
     if isinstance(item, Mapping):
         names = [tensor.name for tensor in tensors]
-        wrong = [name for name in item if name not in names] or [name for name in names if name not in item]
+        wrong = [name for name in item if name not in names and name not in unread] or [
+            name for name in names if name not in item
+        ]
         if wrong:
             raise CalibrationError(
                 f"calibration images: '{wrong[0]}' is {'missing' if wrong[0] in names else 'not an input'}; "

@@ -14,6 +14,10 @@ from typing import Any
 
 from fewbins.errors import ArgumentError, FileAccessError
 
+# What the options that cut a part out of an .onnx file say.
+FROM_HELP = "Tensor of the .onnx file to start from; once for each. What is before it is left out."
+TO_HELP = "Tensor of the .onnx file to end at; once for each. What is behind it is left out."
+
 CHECK_FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 

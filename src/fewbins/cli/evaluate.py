@@ -11,7 +11,7 @@ from typing import Any, Optional
 import numpy as np
 import typer
 
-from fewbins.cli.common import is_model_file, positive, print_json, print_table, progress
+from fewbins.cli.common import FROM_HELP, TO_HELP, is_model_file, positive, print_json, print_table, progress
 from fewbins.data import Preprocessing, open_dataset
 from fewbins.errors import ShapeError
 
@@ -32,14 +32,16 @@ def command(
     against: Optional[Path] = typer.Option(  # noqa: UP045 (typer reads it at run time on Python 3.10)
         None, "--against", help="Another .fewbins or .onnx file to compare outputs with."
     ),
+    from_: Optional[list[str]] = typer.Option(None, "--from", help=FROM_HELP),  # noqa: UP045
+    to: Optional[list[str]] = typer.Option(None, "--to", help=TO_HELP),  # noqa: UP045
     batch: int = typer.Option(32, "--batch", help="Images per run."),
     threads: Optional[int] = typer.Option(None, "--threads", help="Threads per run."),  # noqa: UP045
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
 ) -> None:
     """Measure accuracy on labelled data; with --against also agreement and the outputs' signal-to-noise ratio."""
     positive("--batch", batch)
-    session, prepare, labels = open_any(str(model), threads)
-    other = None if against is None else open_any(str(against), threads)[0]
+    session, prepare, labels = open_any(str(model), threads, from_, to)
+    other = None if against is None else open_any(str(against), threads, from_, to)[0]
     names = [info.name for info in session.inputs]
     if other is not None and [i.name for i in other.inputs] != names:
         raise ShapeError(f"'{against}' has other inputs than '{model}'; they cannot be compared")
@@ -74,8 +76,13 @@ def command(
         _print(body)
 
 
-def open_any(path: str, threads: int | None) -> tuple[Any, Preprocessing | None, list[str] | None]:
-    """A session on a model file, or on an ONNX file through our own float engine; preprocessing and labels."""
+def open_any(
+    path: str, threads: int | None, inputs: list[str] | None = None, outputs: list[str] | None = None
+) -> tuple[Any, Preprocessing | None, list[str] | None]:
+    """A session on a model file, or on an ONNX file through our own float engine; preprocessing and labels.
+
+    `inputs` and `outputs` cut a part out of an ONNX file; a model file has been cut when it was made.
+    """
     from fewbins.session import Session
 
     if is_model_file(path):
@@ -87,7 +94,7 @@ def open_any(path: str, threads: int | None) -> tuple[Any, Preprocessing | None,
     from fewbins.importers.onnx import load_onnx
     from fewbins.quantize import quantize
 
-    return Session(quantize(load_onnx(path), scheme="float"), threads), None, None
+    return Session(quantize(load_onnx(path, inputs=inputs, outputs=outputs), scheme="float"), threads), None, None
 
 
 def _first(result: Any) -> Any:

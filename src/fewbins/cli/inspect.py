@@ -6,21 +6,25 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import typer
 
-from fewbins.cli.common import is_model_file, print_json, print_table, size_text
+from fewbins.cli.common import FROM_HELP, TO_HELP, is_model_file, print_json, print_table, size_text
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 
 
 def command(
     model: Path = typer.Argument(..., help="A .fewbins or .onnx file."),
+    from_: Optional[list[str]] = typer.Option(  # noqa: UP045 (typer reads it at run time on Python 3.10)
+        None, "--from", help=FROM_HELP
+    ),
+    to: Optional[list[str]] = typer.Option(None, "--to", help=TO_HELP),  # noqa: UP045
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
 ) -> None:
     """Show what is in a model: inputs, layers, bins, what stays float, and which kernels would run."""
-    body = _model_file(str(model)) if is_model_file(str(model)) else _onnx(str(model))
+    body = _model_file(str(model)) if is_model_file(str(model)) else _onnx(str(model), from_, to)
     if json:
         print_json("fewbins.inspect/1", body)
         return
@@ -49,10 +53,10 @@ def _model_file(path: str) -> dict[str, Any]:
     return body
 
 
-def _onnx(path: str) -> dict[str, Any]:
+def _onnx(path: str, inputs: list[str] | None, outputs: list[str] | None) -> dict[str, Any]:
     from fewbins.importers.onnx import load_onnx
 
-    body = _graph(load_onnx(path), {})
+    body = _graph(load_onnx(path, inputs=inputs, outputs=outputs), {})
     body.update(kind="onnx", path=path, size_bytes=os.path.getsize(path))
     return body
 
@@ -84,6 +88,7 @@ def _graph(graph: Any, plan: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "name": graph.name,
         "inputs": [{"name": n, "shape": list(graph.tensors[n].shape)} for n in graph.inputs],
         "outputs": [{"name": n, "shape": list(graph.tensors[n].shape)} for n in graph.outputs],
+        "unread_inputs": [{"name": i.name, "type": i.type, "shape": list(i.shape)} for i in graph.unread],
         "ops": dict(Counter(node.op for node in graph.nodes)),
         "weights": sum(t.value.size for t in graph.tensors.values() if t.is_constant),
         "layers": layers,
@@ -96,6 +101,8 @@ def _print(body: dict[str, Any]) -> None:
     for what in ("inputs", "outputs"):
         shapes = ", ".join(f"{row['name']} ({', '.join(map(str, row['shape']))})" for row in body[what])
         print(f"{what}: {shapes}")
+    if body["unread_inputs"]:
+        print(f"inputs that nothing reads: {', '.join(row['name'] for row in body['unread_inputs'])}")
     if body["kind"] == "fewbins":
         print(f"scheme: {body['scheme']}")
         if body["preprocessing"]:

@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import typer
 
-from fewbins.cli.common import is_model_file, print_json, progress, say, size_text
+from fewbins.cli.common import FROM_HELP, TO_HELP, is_model_file, print_json, progress, say, size_text
 from fewbins.data import Dataset, Preprocessing, open_dataset
 from fewbins.errors import ArgumentError, DataError, FileAccessError
 from fewbins.scheme import Scheme
@@ -37,6 +37,8 @@ def command(
     labels: Optional[Path] = typer.Option(  # noqa: UP045
         None, "--labels", help="Text file with one class name a line; stored in the model."
     ),
+    from_: Optional[list[str]] = typer.Option(None, "--from", help=FROM_HELP),  # noqa: UP045
+    to: Optional[list[str]] = typer.Option(None, "--to", help=TO_HELP),  # noqa: UP045
     seed: int = typer.Option(0, "--seed", help="Seed of the choices that are random."),
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
 ) -> None:
@@ -53,7 +55,7 @@ def command(
     from fewbins.quantize import quantize
 
     start = time.perf_counter()
-    graph = load_onnx(str(model))
+    graph = load_onnx(str(model), inputs=from_, outputs=to)
     images: Any = None
     if calibrate is not None:
         images = _images(open_dataset(calibrate, graph.inputs, prepare), limit)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 import typer
 
-from fewbins.cli.common import print_json, print_table
+from fewbins.cli.common import FROM_HELP, TO_HELP, print_json, print_table
 from fewbins.cli.evaluate import open_any
 from fewbins.data import image_files, read_image
 from fewbins.errors import ArgumentError, DataError, FileAccessError, ShapeError
@@ -26,6 +27,8 @@ def command(
         None, "--input", help="x.npy, or NAME=x.npy for each of several inputs; float32."
     ),
     output: Optional[Path] = typer.Option(None, "--output", "-o", help=".npy (or .npz) to write."),  # noqa: UP045
+    from_: Optional[list[str]] = typer.Option(None, "--from", help=FROM_HELP),  # noqa: UP045
+    to: Optional[list[str]] = typer.Option(None, "--to", help=TO_HELP),  # noqa: UP045
     threads: Optional[int] = typer.Option(None, "--threads", help="Threads per run."),  # noqa: UP045
     top: int = typer.Option(5, "--top", help="How many classes to show for an image."),
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
@@ -35,7 +38,7 @@ def command(
         raise ArgumentError("give either image files or --input x.npy")
     if input and output is None:
         raise ArgumentError("--input needs --output y.npy to write to")
-    session, prepare, labels = open_any(str(model), threads)
+    session, prepare, labels = open_any(str(model), threads, from_, to)
     if images:
         rows = _classify(session, prepare, labels, _expand(images), top)
         if json:
@@ -67,12 +70,12 @@ def load_array(path: str) -> Any:
     return array
 
 
-def feed_from(names: list[str], given: list[str]) -> dict[str, Any]:
-    """`x.npy` or `NAME=x.npy` arguments to arrays by input name."""
+def feed_from(names: list[str], given: list[str], unread: Sequence[str] = ()) -> dict[str, Any]:
+    """`x.npy` or `NAME=x.npy` arguments to arrays by input name; inputs that nothing reads may be among them."""
     feed = {}
     for item in given:
         name, separator, path = item.partition("=")
-        if not separator or name not in names:
+        if not separator or name not in (*names, *unread):
             if len(names) > 1:
                 raise ArgumentError(f"--input {item}: the model has inputs {', '.join(names)}; write NAME=file.npy")
             name, path = names[0], item
@@ -81,7 +84,7 @@ def feed_from(names: list[str], given: list[str]) -> dict[str, Any]:
 
 
 def _feed(session: Any, given: list[str]) -> dict[str, Any]:
-    return feed_from([info.name for info in session.inputs], given)
+    return feed_from([info.name for info in session.inputs], given, [info.name for info in session.unread])
 
 
 def _save(path: Path, result: Any) -> None:

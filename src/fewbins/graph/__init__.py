@@ -2,6 +2,6 @@
 """The graph that every part of fewbins speaks: immutable nodes and tensors."""
 
 from fewbins.graph.names import Names
-from fewbins.graph.types import Dim, Graph, Node, Shape, Tensor
+from fewbins.graph.types import Dim, Graph, Node, Shape, Tensor, UnreadInput
 
-__all__ = ["Dim", "Graph", "Names", "Node", "Shape", "Tensor"]
+__all__ = ["Dim", "Graph", "Names", "Node", "Shape", "Tensor", "UnreadInput"]

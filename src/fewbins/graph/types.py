@@ -127,9 +127,32 @@ class Node:
         return replace(self, **changes)
 
 
+@dataclass(frozen=True)
+class UnreadInput:
+    """An input in the signature of a network that nothing in it reads, so that nobody is asked for it.
+
+    Attributes:
+        name: the file's name for it.
+        type: ONNX Runtime's word for its type, such as "tensor(int64)".
+        shape: sizes; free ones are strings.
+    """
+
+    name: str
+    type: str
+    shape: Shape
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A network: nodes in topological order, tensors by name.
+
+    Attributes:
+        nodes: in topological order.
+        tensors: activations and constants, by name.
+        inputs: names of the tensors that a caller gives.
+        outputs: names of the tensors that a caller gets.
+        name: of the network.
+        unread: inputs of the network's file that no node reads.
 
     Example:
         >>> x, y = Tensor("x", ("batch", 4)), Tensor("y", ("batch", 4))
@@ -143,6 +166,7 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     name: str = ""
+    unread: tuple[UnreadInput, ...] = ()
 
     @cached_property
     def _producers(self) -> dict[str, Node]:
@@ -202,6 +226,7 @@ class Graph:
         tensors: Mapping[str, Tensor] | None = None,
         inputs: Sequence[str] | None = None,
         outputs: Sequence[str] | None = None,
+        unread: Sequence[UnreadInput] | None = None,
     ) -> Graph:
         """A copy with some parts changed."""
         return Graph(
@@ -210,6 +235,7 @@ class Graph:
             self.inputs if inputs is None else tuple(inputs),
             self.outputs if outputs is None else tuple(outputs),
             self.name,
+            self.unread if unread is None else tuple(unread),
         )
 
     def prune(self) -> Graph:
@@ -260,4 +286,4 @@ class Graph:
         return self
 
 
-__all__ = ["STORAGE", "Dim", "Graph", "Node", "Shape", "Tensor"]
+__all__ = ["STORAGE", "Dim", "Graph", "Node", "Shape", "Tensor", "UnreadInput"]

@@ -15,7 +15,7 @@ import safetensors
 
 from fewbins import _engine
 from fewbins.errors import FewbinsError, FileAccessError, GraphError, ModelFileError
-from fewbins.graph import Graph, Node, Shape, Tensor
+from fewbins.graph import Graph, Node, Shape, Tensor, UnreadInput
 from fewbins.graph.names import MAX_NAME_BYTES, PADDING, SCALES
 from fewbins.graph.types import STORAGE
 from fewbins.levels import Levels
@@ -103,6 +103,7 @@ def _parse(data: bytes) -> FileContents:
         tuple(graph_row["inputs"]),
         tuple(graph_row["outputs"]),
         str(graph_row["name"]),
+        tuple(_unread(row) for row in header.get("unread_inputs", ())),
     ).validate()
     return FileContents(
         graph,
@@ -112,6 +113,10 @@ def _parse(data: bytes) -> FileContents:
         header.get("provenance") or {},
         header.get("report"),
     )
+
+
+def _unread(row: Json) -> UnreadInput:
+    return UnreadInput(str(row["name"]), str(row["type"]), tuple(row["shape"]))
 
 
 def _need(condition: bool, message: str) -> None:

@@ -101,7 +101,7 @@ def to_bytes(contents: FileContents) -> bytes:
         constants[tensor.name], stored[tensor.name] = _encode(tensor, scales)
     table = np.array(scales.values, np.float32)
     constants[SCALES], stored[SCALES] = _encode(Tensor.constant(SCALES, table), scales)
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "version": list(VERSION),
         "numerics": NUMERICS,
@@ -129,6 +129,10 @@ def to_bytes(contents: FileContents) -> bytes:
         },
         "constants": constants,
     }
+    if graph.unread:
+        header["unread_inputs"] = [
+            {"name": info.name, "type": info.type, "shape": list(info.shape)} for info in graph.unread
+        ]
     return _safetensors(_canonical(header), stored)
 
 
