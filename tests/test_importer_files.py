@@ -231,6 +231,64 @@ def test_external_data_outside_the_folder_is_refused(tmp_path: Path, location: s
     assert "'w'" in one_line(caught.value)
 
 
+def cached(tmp_path: Path, spread: bool = False) -> Path:
+    """The model as a download cache keeps it: snapshots/1/net.onnx and its data are links to files called by a hash."""
+    made = saved(tmp_path / "made")
+    blobs, snapshot = tmp_path / "cache" / "blobs", tmp_path / "cache" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    for number, name in enumerate(("net.onnx", "weights.bin")):
+        folder = blobs / str(number) if spread else blobs
+        folder.mkdir(parents=True, exist_ok=True)
+        (made.parent / name).rename(folder / f"{number}{number}ff")
+        (snapshot / name).symlink_to(Path("../../blobs") / (str(number) if spread else "") / f"{number}{number}ff")
+    return snapshot / "net.onnx"
+
+
+def test_a_model_and_its_data_in_a_download_cache_are_read_through_their_links(tmp_path: Path) -> None:
+    x = normal(1, 3, 8, 8)
+    want = expected(convolution(), {"x": x})["y"]
+    np.testing.assert_allclose(oracle.run(load_onnx(cached(tmp_path)), [x])["y"], want, rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_reached_by_a_link_finds_the_data_beside_itself(tmp_path: Path) -> None:
+    path = saved(tmp_path / "models")
+    link = tmp_path / "net.onnx"
+    link.symlink_to(path)
+    assert load_onnx(link).tensors["w"].shape == (64, 3, 3, 3)
+
+
+def test_links_that_lead_elsewhere_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"leads out of the model's folder, to .*; if you trust it, copy .*cp -L"):
+        load_onnx(cached(tmp_path, spread=True))
+
+
+def test_a_linked_model_does_not_open_the_folders_above_its_file(tmp_path: Path) -> None:
+    path = cached(tmp_path)
+    (path.parent / "weights.bin").unlink()
+    (tmp_path / "cache" / "secret.bin").write_bytes(bytes(64 * 27 * 4))
+    (path.parent / "weights.bin").symlink_to("../../secret.bin")
+    with pytest.raises(ModelFileError, match="leads out of the model's folder"):
+        load_onnx(path)
+
+
+def test_a_circle_of_links_is_missing_data(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    (tmp_path / "weights.bin").unlink()
+    (tmp_path / "weights.bin").symlink_to("weights.bin")
+    with pytest.raises(FileAccessError, match="the external data of tensor 'w' is missing"):
+        load_onnx(path)
+
+
+def test_initializers_that_are_listed_as_inputs_too_are_constants(tmp_path: Path) -> None:
+    made = convolution()
+    for tensor in made.graph.initializer:
+        info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        made.graph.input.append(info)
+    graph = load_onnx(made)
+    assert graph.inputs == ("x",) and graph.unread == ()
+    assert [node.op for node in graph.nodes] == ["Conv", "Unary"]
+
+
 def test_external_data_that_is_a_folder_or_a_device_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path)
     (tmp_path / "folder").mkdir()

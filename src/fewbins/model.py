@@ -81,6 +81,9 @@ class QuantizedModel:
         lines = _aligned(table, right=(4, 5, 6)) if self.rows else []
         total = sum(row["weight_bytes"] for row in self.rows)
         lines.append(f"scheme {self.scheme}, {len(self.rows)} layers with weights, {total:,} bytes of weights")
+        calibration = self.provenance.get("calibration")
+        if isinstance(calibration, Mapping) and "one_at_a_time" in calibration:
+            lines.append(f"calibrated one image at a time: {calibration['one_at_a_time']}")
         float_nodes = [node.name for node in self.graph.nodes if self._in_float(node.outputs[0], node.attrs)]
         if float_nodes and len(float_nodes) < len(self.graph.nodes):
             lines.append(f"in float arithmetic: {', '.join(float_nodes)}")

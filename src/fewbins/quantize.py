@@ -112,6 +112,7 @@ def quantize(
     calibration = {
         "images": statistics.count,
         "input_shapes": [list(statistics.shapes[name]) for name in fused.inputs if statistics.shapes],
+        **({"one_at_a_time": statistics.alone} if statistics.alone else {}),
         "observer": observer,
         "bias_correction": bool(bias_correction and outcomes),
         "bias_correction_images": walked if bias_correction else 0,

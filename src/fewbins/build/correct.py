@@ -282,7 +282,7 @@ def _chunks(graph: Graph, statistics: Statistics) -> list[tuple[F32, ...]]:
     shapes = statistics.shapes
     count = min(len(statistics.sample), max(1, WORK_BYTES // max(_peak_bytes(graph, statistics), 1)))
     samples = statistics.sample[:count]
-    if not all(isinstance(graph.tensors[name].shape[0], str) for name in graph.inputs):
+    if statistics.alone or not all(isinstance(graph.tensors[name].shape[0], str) for name in graph.inputs):
         return samples
     largest = 4 * max(math.prod(shape) for shape in shapes.values())
     size = int(np.clip(CHUNK_BYTES // largest, 1, 64))

@@ -17,8 +17,9 @@ import numpy as np
 from fewbins.calibrate.histogram import Histogram
 from fewbins.calibrate.images import Sample
 from fewbins.calibrate.runner import Runner
-from fewbins.errors import CalibrationError
+from fewbins.errors import CalibrationError, ShapeError, warn
 from fewbins.graph import Graph
+from fewbins.ops.shapes import show
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Progress = Callable[[int, int | None, str], None]
@@ -43,12 +44,14 @@ class Statistics:
         shapes: of every activation for one sample.
         sample: a reservoir of samples, uniformly drawn from all those with the shapes of the first.
         count: how many samples there were.
+        alone: why samples are run one at a time although the batch is free; "" where they can be joined.
     """
 
     histograms: dict[str, Histogram]
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     sample: list[Sample] = field(default_factory=list)
     count: int = 0
+    alone: str = ""
 
 
 def collect(
@@ -72,6 +75,10 @@ def collect(
         seed: of the reservoir's draw, which matters only beyond the limit.
         progress: called after each batch.
 
+    Warns:
+        FewbinsWarning: the batch is free, and the network gives an error or other values for several samples at once;
+            it is then walked with one at a time.
+
     Raises:
         CalibrationError: an activation is not finite; names the tensor.
     """
@@ -80,19 +87,55 @@ def collect(
     reservoir = _Reservoir(statistics, sample_limit, seed)
     size = _BatchSize(free=all(isinstance(graph.tensors[name].shape[0], str) for name in graph.inputs))
     for batch in _batches(samples, size):
-        first = not statistics.shapes
-        inputs = [np.concatenate(arrays) if len(arrays) > 1 else arrays[0] for arrays in zip(*batch, strict=True)]
-        traced = run(inputs, every if first else tensors)
-        if first:
-            statistics.shapes = {name: array.shape for name, array in traced.items()}
-            size.fit(4 * sum(math.prod(statistics.shapes[name]) for name in every))
-        for name in tensors:
-            _observe(statistics.histograms[name], traced[name], name, len(batch))
+        if len(batch) > 1:
+            size.settle(graph, run, batch, statistics)
+        for part in [[sample] for sample in batch] if statistics.alone else [batch]:
+            first = not statistics.shapes
+            traced = run(_joined(part), every if first else tensors)
+            if first:
+                statistics.shapes = {name: array.shape for name, array in traced.items()}
+                size.fit(4 * sum(math.prod(statistics.shapes[name]) for name in every))
+            for name in tensors:
+                _observe(statistics.histograms[name], traced[name], name, len(part))
         for sample in batch:
             reservoir.offer(sample)
         if progress is not None:
             progress(statistics.count, None, "calibrate")
+    if len(statistics.sample) > 1:
+        size.settle(graph, run, statistics.sample, statistics)
     return statistics
+
+
+def why_alone(graph: Graph, run: Runner, samples: Sequence[Sample]) -> str:
+    """Why a network with a free batch must be given these two samples one by one; "" where it need not.
+
+    A size that was 1 in the export may be written into a Reshape, so that a batch is an error, or, worse, gives every
+    sample values of the others. So a network some of whose tensors do not begin with the batch is tried.
+    """
+    batch = {graph.tensors[name].shape[0] for name in graph.inputs}
+    nodes = [node for node in graph.nodes if any(graph.tensors[name].shape[:1] != (*batch,) for name in node.outputs)]
+    if not nodes:
+        return ""
+    held = f"node '{nodes[0].name}' ({nodes[0].op}) gives {show(graph.tensors[nodes[0].outputs[0]].shape)}"
+    outputs = list(graph.outputs)
+    try:
+        joined = run(_joined(samples), outputs)
+    except ShapeError as error:
+        return f"a batch of {len(samples)} is refused ({error})"
+    parts = [run(list(sample), outputs) for sample in samples]
+    for name in outputs:
+        want = [part[name] for part in parts]
+        if want[0].ndim == 0 or not _same(joined[name], np.concatenate(want)):
+            return f"a batch gives other values in '{name}' than its images one by one; {held}, which holds the batch"
+    return ""
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-3 * float(np.abs(b).max(initial=0.0)))
+
+
+def _joined(samples: Sequence[Sample]) -> list[Array]:
+    return [np.concatenate(arrays) if len(arrays) > 1 else arrays[0] for arrays in zip(*samples, strict=True)]
 
 
 class _BatchSize:
@@ -101,6 +144,17 @@ class _BatchSize:
     def __init__(self, *, free: bool) -> None:
         self.samples = 1
         self._free = free
+        self._settled = not free
+
+    def settle(self, graph: Graph, run: Runner, samples: Sequence[Sample], statistics: Statistics) -> None:
+        """Find out, once, whether samples can be joined; where not, say why."""
+        if self._settled:
+            return
+        self._settled = True
+        statistics.alone = why_alone(graph, run, samples[:2])
+        if statistics.alone:
+            self.samples, self._free = 1, False
+            warn(f"calibration runs one image at a time: {statistics.alone}")
 
     def fit(self, sample_bytes: int) -> None:
         if self._free:

@@ -2,8 +2,9 @@
 """Reading ONNX files, which are untrusted: limits, tensors, external data.
 
 Limits: a file of 2 GiB (protobuf's own), 65,536 nodes, 2**31 - 1 elements in a tensor, rank 8, 4 GiB of tensors
-outside the file. External data must lie in regular files below the model's folder: no absolute path, no "..", no link
-that leads out of the folder, and never more bytes than the file has.
+outside the file. External data must lie in regular files below the model's folder: no absolute path, no "..", and never
+more bytes than the file has. Links may lead to the folder where the model is reached and, where that is a link itself,
+to the folder where it really lies (download caches keep all files there and link to them), nowhere else.
 """
 
 from __future__ import annotations
@@ -170,17 +171,31 @@ class OnnxFile:
                 f"{self.source}: tensor '{name}' names the external file {location!r}; it must be a relative path "
                 "below the model's folder"
             )
-        path = self.folder / location
+        roots = self._roots()
+        path = next((root / location for root in roots if (root / location).exists()), self.folder / location)
         try:
-            resolved, root = path.resolve(strict=True), self.folder.resolve(strict=True)
+            resolved = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:
             raise FileAccessError(f"{path}: the external data of tensor '{name}' is missing") from error
-        if not resolved.is_relative_to(root) or not resolved.is_file():
+        if not resolved.is_file():
             raise ModelFileError(
-                f"{self.source}: tensor '{name}' names the external file {location!r}, which leads out of the model's "
-                "folder or is no regular file"
+                f"{self.source}: tensor '{name}' names the external file {location!r}, which is no regular file"
+            )
+        if not any(resolved.is_relative_to(root) for root in roots):
+            raise ModelFileError(
+                f"{self.source}: tensor '{name}' names the external file {location!r}, a link that leads out of the "
+                f"model's folder, to {resolved}; if you trust it, copy the model and its data into one folder (cp -L)"
             )
         return resolved
+
+    def _roots(self) -> list[Path]:
+        """The folders where external data may lie, links resolved: the model's, and that of the file it links to."""
+        assert self.folder is not None
+        try:
+            found = [self.folder.resolve(strict=True), Path(self.source).resolve(strict=True).parent]
+        except (OSError, RuntimeError) as error:
+            raise FileAccessError(f"{self.source}: the model's folder is gone") from error
+        return list(dict.fromkeys(found))
 
 
 def _texts(graph: onnx.GraphProto) -> Iterator[Any]:

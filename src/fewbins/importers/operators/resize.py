@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fewbins.graph import Shape
 from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
@@ -25,7 +27,7 @@ COORDINATES = {
 NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
-@lowers("Upsample", 9)
+@lowers("Upsample", 7, 9)
 def _upsample(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     return [_resize_by_floor(ctx, node)]
 
@@ -125,10 +127,11 @@ def _ratio(size: Size, old: Size) -> float:
 
 
 def _factors(ctx: Context, node: OnnxNode, slot: int, rank: int, places: tuple[int, ...]) -> tuple[float, float] | None:
+    listed = node.numbers("scales")  # Upsample before opset 9
     value = ctx.optional(node, slot)
-    if value is None or (isinstance(value, Constant) and value.data.size == 0):
+    if listed is None and (value is None or (isinstance(value, Constant) and value.data.size == 0)):
         return None
-    data = ctx.constant(node, slot, "the scales")
+    data = ctx.constant(node, slot, "the scales") if listed is None else np.asarray(listed)
     if data is None or data.size != len(places):
         raise NodeError(f"needs one scale for each of {len(places)} axes; the file is not valid ONNX")
     full = [1.0] * rank
