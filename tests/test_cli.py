@@ -19,6 +19,7 @@ from onnx_models import parse
 from PIL import Image
 from small_models import DIGITS, images
 
+import fewbins
 from fewbins import Preprocessing, Session, load_onnx, quantize
 
 
@@ -96,12 +97,31 @@ def test_evaluate_reads_a_folder_with_the_models_preprocessing(place):
 
 
 def test_run_on_an_array_writes_the_sessions_output(place, tmp_path):
-    import fewbins
-
     done = cli("run", place / "m.fewbins", "--input", place / "x.npy", "-o", tmp_path / "y.npy")
     assert done.returncode == 0, done.stderr
     want = fewbins.Session(str(place / "m.fewbins")).run(np.load(place / "x.npy"))
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), want)
+
+
+def test_run_writes_csv_where_that_is_named(place, tmp_path):
+    done = cli("run", place / "m.fewbins", "--input", place / "x.npy", "-o", tmp_path / "y.csv")
+    assert done.returncode == 0, done.stderr
+    head, *rows = (tmp_path / "y.csv").read_text().splitlines()
+    assert head.split(",")[:2] == ["digit 0", "digit 1"]
+    got = np.array([row.split(",") for row in rows], np.float32)
+    np.testing.assert_array_equal(got, fewbins.Session(place / "m.fewbins").run(np.load(place / "x.npy")))
+
+
+def test_run_on_pictures_writes_their_outputs(place, tmp_path):
+    want = json.loads(cli("run", place / "m.fewbins", place / "pictures", "--json").stdout)["images"]
+    for ending in ("npy", "npz", "csv"):
+        done = cli("run", place / "m.fewbins", place / "pictures", "-o", tmp_path / f"y.{ending}", "--json")
+        body = json.loads(done.stdout)
+        assert body["images"] == want and list(body["shapes"].values()) == [[1, 10]]
+    scores = np.load(tmp_path / "y.npy")[0]
+    assert int(scores.argmax()) == want[0]["classes"][0]["class"]
+    image, *row = (tmp_path / "y.csv").read_text().splitlines()[1].split(",")
+    assert image.endswith("a.png") and np.array_equal(np.float32(row), scores)
 
 
 def test_run_on_a_picture_prints_labels(place):
@@ -210,6 +230,13 @@ def test_bench_models_measures_what_it_prints(place):
         (["run", "{place}/m.fewbins", "--input", "wide.npy", "-o", "y.npy"], "shape"),
         (["run", "{place}/m.fewbins", "--input", "noise.onnx", "-o", "y.npy"], "npy"),
         (["run", "{place}/m.fewbins", "noise.onnx"], "image"),
+        (["run", "{place}/m.fewbins", "--input", "{place}/x.npy", "-o", "y.txt"], "one of .npy, .npz, .csv"),
+        (["evaluate", "{place}/m.fewbins", "--data", "{place}/calibration.npz"], "--against"),
+        (["evaluate", "{place}/m.fewbins", "--data", "far.npz"], "label 10 of image 1 is no output's number"),
+        (
+            ["quantize", DIGITS, "-o", "m.fewbins", "--scheme", "float", "--labels", "nine.txt"],
+            "9 labels for 10 outputs",
+        ),
         (["verify", "{place}/m.fewbins", "--threads", "none"], "--threads"),
         (["verify", "{place}/m.fewbins", "--isa", "mmx"], "avx2"),
         (["bench", "models", "--isa", "mmx"], "avx2"),
@@ -224,6 +251,8 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(place, tmp_path, arguments,
     x = images(4)
     np.savez(tmp_path / "nan.npz", x=np.where(x > 0.99 * x.max(), np.float32(np.nan), x))
     np.savez(tmp_path / "empty.npz", x=x[:0])
+    np.savez(tmp_path / "far.npz", x=x, y=np.array([9, 10, 3, 4]))
+    (tmp_path / "nine.txt").write_text("\n".join("abcdefghi") + "\n\n")
     np.savez(tmp_path / "double.npz", x=x.astype(np.float64))
     np.savez(tmp_path / "wide.npz", x=np.zeros((4, 1, 8, 9), np.float32))
     np.save(tmp_path / "wide.npy", np.zeros((4, 1, 8, 9), np.float32))

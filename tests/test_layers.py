@@ -20,10 +20,10 @@ LAYERS = [
     ["scheme", "numerics"],
     ["graph", "rounding"],
     ["ops", "passes", "model_file", "export"],
-    ["session", "oracle", "importers", "model", "data"],
+    ["session", "oracle", "importers", "model", "data", "onnxruntime_api"],
     ["calibrate", "verify"],
     ["quantize", "build"],
-    ["analyze", "bench", "train", "zoo"],
+    ["analyze", "bench", "evaluate", "scores", "train", "zoo"],
     ["search", "report"],
     ["cli", "_run", "__main__"],
 ]

@@ -200,3 +200,78 @@ print(fewbins.Session(fewbins.quantize(float_model.graph, x, scheme="23x23")).ru
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(16, 10)"
+
+
+def silent_network():
+    """Its first layer gives nothing but zeros."""
+    nodes = [conv("x", "a", "zero"), helper.make_node("Relu", ["a"], ["r"]), conv("r", "y", "w")]
+    weights = {"zero": np.zeros((4, 3, 1, 1), np.float32), "w": np.ones((4, 4, 1, 1), np.float32)}
+    return network(nodes, weights)
+
+
+def test_the_report_says_all_zero_and_not_measured_rather_than_exact():
+    x = np.random.default_rng(0).uniform(0, 1, (4, 3, 8, 8)).astype(np.float32)
+    model = fewbins.quantize(silent_network(), x)
+    assert [row["output_note"] for row in model.rows] == ["all zero", "all zero"]
+    assert "all zero" in model.report()
+    model = fewbins.quantize(GRAPH, scheme="w255")
+    assert {row["output_note"] for row in model.rows} == {"not measured"} and "not measured" in model.report()
+    assert not any("output_note" in row for row in digits().rows)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 127.5])
+def test_constant_calibration_images_are_warned_of(value):
+    with pytest.warns(fewbins.FewbinsWarning, match=f"nothing but the value {value:g}"):
+        fewbins.quantize(GRAPH, np.full((4, 1, 8, 8), value, np.float32))
+
+
+def test_networks_schemes_and_preprocessing_are_taken_in_every_form():
+    want = fewbins.quantize(GRAPH, images(), scheme="255x33").to_bytes()
+    scheme = fewbins.Scheme.parse("255x33")
+    for form in (DIGITS, str(DIGITS), DIGITS.read_bytes(), onnx.load(DIGITS)):
+        assert fewbins.quantize(form, images(), scheme=scheme).to_bytes() == want
+    model = fewbins.quantize(DIGITS, scheme="float", preprocessing={"channels": "GRAY", "mean": [1.0]})
+    assert model.preprocessing == fewbins.Preprocessing(channels="GRAY", mean=(1.0,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"graph": None}, "type NoneType"),
+        ({"graph": 3}, "type int"),
+        ({"graph": "m.fewbins"}, "quantized already"),
+        ({"graph": digits()}, "quantized already"),
+        ({"graph": "nowhere.onnx"}, "nowhere.onnx"),
+        ({"images": 3}, "type int"),
+        ({"images": b"x"}, "type bytes"),
+        ({"images": [3]}, "int"),
+        ({"images": "nowhere.npz"}, "nowhere.npz"),
+        ({"scheme": None}, "NoneType"),
+        ({"scheme": 8}, "int"),
+        ({"observer": 3}, "mse"),
+        ({"observer": ["mse"]}, "mse"),
+        ({"preprocessing": 3}, "int"),
+        ({"preprocessing": {"wide": 3}}, "wide"),
+        ({"labels": "abc"}, "list of class names"),
+        ({"labels": list("abcdefghi")}, "9 labels for 10 outputs"),
+        ({"labels": range(10)}, "0, which is no string"),
+        ({"labels": 3}, "int"),
+        ({"seed": "a"}, "seed"),
+        ({"seed": -1}, "seed"),
+        ({"provenance": 3}, "provenance"),
+        ({"provenance": {"a": object()}}, "provenance"),
+        ({"progress": 3}, "progress"),
+    ],
+    ids=str,
+)
+def test_an_argument_of_a_wrong_type_is_an_error_of_ours_in_one_line(arguments, says):
+    with pytest.raises(fewbins.FewbinsError) as caught:
+        fewbins.quantize(**{"graph": GRAPH, "images": images(4), **arguments})
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_stages_are_logged_and_choices_in_detail(caplog):
+    with caplog.at_level("DEBUG", logger="fewbins"):
+        fewbins.quantize(GRAPH, images(4))
+    levels = {record.levelname for record in caplog.records}
+    assert levels == {"INFO", "DEBUG"} and "calibrating" in caplog.text and "zero point" in caplog.text

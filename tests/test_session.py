@@ -6,8 +6,9 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import onnx
 import pytest
-from small_models import digits, digits_bytes, images
+from small_models import DIGITS, digits, digits_bytes, images
 
 import fewbins
 
@@ -56,6 +57,24 @@ def test_a_feed_that_does_not_fit_says_what_would(session, feed):
     with pytest.raises(fewbins.ShapeError) as caught:
         session.run(feed)
     assert "\n" not in str(caught.value)
+
+
+def two_free_sizes(shape_a, shape_b):
+    text = f'<ir_version: 8, opset_import: ["": 17]> g ({shape_a} a, {shape_b} b) => (float[] y, float[] z) '
+    graph = fewbins.load_onnx(onnx.parser.parse_model(text + "{ y = Relu(a) z = Relu(b) }"))
+    return fewbins.Session(fewbins.quantize(graph, scheme="float"))
+
+
+def test_one_size_on_two_axes_is_blamed_on_the_axes_of_that_input():
+    session = two_free_sizes("float[N,3,S,S]", "float[N,2]")
+    with pytest.raises(fewbins.ShapeError, match=r"input 'a' has shape .*axes 2 and 3 must be of one size"):
+        session.run([np.zeros((1, 3, 4, 5), np.float32), np.zeros((1, 2), np.float32)])
+
+
+def test_one_size_in_two_inputs_names_both():
+    session = two_free_sizes("float[N,3,S,S]", "float[N,2]")
+    with pytest.raises(fewbins.ShapeError, match="input 'b' has N = 2, but input 'a' has 1"):
+        session.run([np.zeros((1, 3, 4, 4), np.float32), np.zeros((2, 2), np.float32)])
 
 
 def test_an_empty_batch_gives_an_empty_result(session):
@@ -131,3 +150,34 @@ def test_trace_gives_levels_as_bytes_and_the_output_as_run_gives_it(session):
     kinds = {array.dtype for array in traced.values()}
     assert kinds == {np.dtype(np.uint8), np.dtype(np.float32)}
     np.testing.assert_array_equal(traced[session.outputs[0].name], session.run(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: fewbins.Session("net.onnx"), r"quantize it first: .*fewbins\.quantize\('net\.onnx', images\)"),
+        (lambda: fewbins.InferenceSession(DIGITS), "quantize it first"),
+        (lambda: fewbins.Session(fewbins.load_onnx(DIGITS)), "a Graph is a float network; quantize it first"),
+        (lambda: fewbins.Session(onnx.load(DIGITS)), "a ModelProto is a float network"),
+        (lambda: fewbins.Session(3), "model is 3"),
+        (lambda: fewbins.Session(None), "type NoneType"),
+        (lambda: fewbins.Session(b"x"), "too few"),
+        (lambda: fewbins.Session(DIGITS.parent), "cannot read"),
+        (lambda: fewbins.Session(b"x", threads=1.5), r"threads is 1\.5"),
+        (lambda: fewbins.Session(b"x", threads=True), "threads is True"),
+        (lambda: fewbins.Session(b"x", isa=3), "isa is 3"),
+        (lambda: fewbins.Session(b"x", kernel=3), "kernel is 3"),
+        (lambda: fewbins.Session(digits()).trace(images(1), "y"), "names is 'y'"),
+        (lambda: fewbins.Session(digits()).trace(images(1), [3]), "names is"),
+        (lambda: fewbins.Session(digits()).trace(images(1), ["nothing"]), "nothing"),
+        (lambda: fewbins.Session(digits()).plan(3), "shapes is 3"),
+        (lambda: fewbins.Session(digits()).plan([["a"]]), "shapes is"),
+        (lambda: fewbins.Session(digits()).plan([]), "takes 1"),
+        (lambda: fewbins.Session(digits()).profile(images(1), 0), "repeats is 0"),
+        (lambda: fewbins.Session(digits()).profile(images(1), 2.5), r"repeats is 2\.5"),
+    ],
+)  # fmt: skip
+def test_what_no_session_takes_is_an_error_of_ours_in_one_line(make, says):
+    with pytest.raises(fewbins.FewbinsError, match=says) as caught:
+        make()
+    assert "\n" not in str(caught.value)

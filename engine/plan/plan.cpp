@@ -30,6 +30,13 @@ bool fits(const std::vector<DimSpec>& shape, const Dims& dims) {
   return true;
 }
 
+// Where a free size was first met.
+struct FreeSize {
+  int64_t size;
+  const Value* input;
+  int axis;
+};
+
 bool is_empty(const Dims& dims) {
   for (const int64_t size : dims.span())
     if (size == 0) return true;
@@ -42,7 +49,7 @@ void check_input_dims(const Program& program, std::span<const Dims> dims) {
   const auto& inputs = program.inputs();
   if (dims.size() != inputs.size())
     fail(ErrorCode::shape, dims.size(), " inputs were given; the model takes ", inputs.size());
-  std::map<std::string_view, int64_t> sizes;
+  std::map<std::string_view, FreeSize> sizes;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& value = program.values()[inputs[i]];
     const std::vector<DimSpec>& shape = value.info->shape;
@@ -55,10 +62,13 @@ void check_input_dims(const Program& program, std::span<const Dims> dims) {
     for (int axis = 0; axis < dims[i].rank; ++axis) {
       const DimSpec& spec = shape[static_cast<size_t>(axis)];
       if (!spec.is_free() || spec.symbol.starts_with('?')) continue;
-      const auto [it, first] = sizes.emplace(spec.symbol, dims[i][axis]);
-      if (!first && it->second != dims[i][axis])
-        fail(ErrorCode::shape, "input '", value.name, "' has ", spec.symbol, " = ", dims[i][axis],
-             " but another input has ", it->second);
+      const FreeSize& met = sizes.emplace(spec.symbol, FreeSize{dims[i][axis], &value, axis}).first->second;
+      if (met.size == dims[i][axis]) continue;
+      if (met.input == &value)
+        fail(ErrorCode::shape, "input '", value.name, "' has shape ", dims[i].text(), "; the model takes ",
+             shape_text(shape), ", so its axes ", met.axis, " and ", axis, " must be of one size");
+      fail(ErrorCode::shape, "input '", value.name, "' has ", spec.symbol, " = ", dims[i][axis], ", but input '",
+           met.input->name, "' has ", met.size, "; sizes of one name must be equal");
     }
   }
 }

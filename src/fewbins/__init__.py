@@ -12,6 +12,7 @@ Names are loaded when they are first used, so that `import fewbins` is quick and
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import types
 from typing import TYPE_CHECKING, Any
@@ -33,16 +34,35 @@ if TYPE_CHECKING:
         ShapeError,
         UnsupportedError,
     )
+    from fewbins.evaluate import evaluate
     from fewbins.graph import Graph, Node, Tensor
     from fewbins.importers.onnx import load_onnx
     from fewbins.levels import Levels
     from fewbins.model import QuantizedModel
+    from fewbins.onnxruntime_api import (
+        ExecutionMode,
+        GraphOptimizationLevel,
+        InferenceSession,
+        IOBinding,
+        ModelMetadata,
+        OrtValue,
+        RunOptions,
+        SessionOptions,
+        get_all_providers,
+        get_available_providers,
+        get_device,
+        set_default_logger_severity,
+        set_default_logger_verbosity,
+    )
     from fewbins.quantize import quantize
     from fewbins.scheme import Scheme
-    from fewbins.session import InferenceSession, Session
+    from fewbins.session import NodeArg, Session
     from fewbins.verify import verify
 
 __version__ = "0.1.0"
+
+# A library's log goes nowhere until the program says where.
+logging.getLogger("fewbins").addHandler(logging.NullHandler())
 
 _WHERE = {
     "Preprocessing": "data.preprocess",
@@ -67,7 +87,21 @@ _WHERE = {
     "QuantizedModel": "model",
     "quantize": "quantize",
     "Scheme": "scheme",
-    "InferenceSession": "session",
+    "ExecutionMode": "onnxruntime_api",
+    "GraphOptimizationLevel": "onnxruntime_api",
+    "InferenceSession": "onnxruntime_api",
+    "IOBinding": "onnxruntime_api",
+    "ModelMetadata": "onnxruntime_api",
+    "OrtValue": "onnxruntime_api",
+    "RunOptions": "onnxruntime_api",
+    "SessionOptions": "onnxruntime_api",
+    "get_all_providers": "onnxruntime_api",
+    "get_available_providers": "onnxruntime_api",
+    "get_device": "onnxruntime_api",
+    "set_default_logger_severity": "onnxruntime_api",
+    "set_default_logger_verbosity": "onnxruntime_api",
+    "NodeArg": "session",
+    "evaluate": "evaluate",
     "Session": "session",
     "verify": "verify",
 }
@@ -78,26 +112,40 @@ __all__ = [
     "DataError",
     "EngineError",
     "EngineMemoryError",
+    "ExecutionMode",
     "FewbinsError",
     "FewbinsWarning",
     "FileAccessError",
     "Graph",
     "GraphError",
+    "GraphOptimizationLevel",
+    "IOBinding",
     "InferenceSession",
     "Levels",
     "ModelFileError",
+    "ModelMetadata",
     "Node",
+    "NodeArg",
+    "OrtValue",
     "Preprocessing",
     "QuantizedModel",
+    "RunOptions",
     "Scheme",
     "SchemeError",
     "Session",
+    "SessionOptions",
     "ShapeError",
     "Tensor",
     "UnsupportedError",
     "__version__",
+    "evaluate",
+    "get_all_providers",
+    "get_available_providers",
+    "get_device",
     "load_onnx",
     "quantize",
+    "set_default_logger_severity",
+    "set_default_logger_verbosity",
     "verify",
 ]
 
@@ -112,7 +160,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(types.ModuleType):
-    """Keeps `quantize` and `verify` functions: an import of the modules of their names would bind those instead."""
+    """Keeps `evaluate`, `quantize`, `verify` functions: an import of the modules of their names would bind those."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _WHERE or not isinstance(value, types.ModuleType):

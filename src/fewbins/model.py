@@ -11,9 +11,11 @@ from typing import Any
 from fewbins.data.preprocess import Preprocessing
 from fewbins.errors import ShapeError
 from fewbins.graph import Graph
+from fewbins.graph.show import html_table
 from fewbins.model_file import FileContents, from_bytes, read, to_bytes, write
 
 Row = Mapping[str, Any]
+COLUMNS = ("layer", "op", "scheme", "bins", "weights dB", "output dB", "bytes", "kernel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,8 @@ class QuantizedModel:
         labels: class names in the order of the outputs, or None.
         provenance: where the model came from: calibration, library version.
         rows: one row per layer with weights: name, op, scheme, input_bins, weight_bins, output_bins, weight_sqnr_db,
-            output_sqnr_db, corrected_channels, raised_channels, weight_bytes.
+            output_sqnr_db, corrected_channels, raised_channels, weight_bytes. Weights without decibels are exact; for
+            an output without, output_note says "exact", "all zero" (the float layer's output) or "not measured".
 
     Example:
         model = fewbins.quantize(graph, images, scheme="255x33,first=8bit,last=8bit")
@@ -41,6 +44,20 @@ class QuantizedModel:
     labels: Sequence[str] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     rows: Sequence[Row] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: the bytes of the model file."""
+        return type(self).from_bytes, (self.to_bytes(),)
+
+    def __repr__(self) -> str:
+        """The scheme, what goes in and out, and how much is in it."""
+        size = sum(row["weight_bytes"] for row in self.rows)
+        layers = f"{len(self.rows)} layers with {size:,} bytes of weights" if self.rows else "no layers with weights"
+        return f"<QuantizedModel {self.scheme}: {self.graph.signature()}, {layers}>"
+
+    def _repr_html_(self) -> str:
+        title = f"QuantizedModel {self.scheme}: {self.graph.signature()}"
+        return html_table(title, COLUMNS, self._table())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, wholly or not at all.
@@ -70,15 +87,7 @@ class QuantizedModel:
 
     def report(self) -> str:
         """A table of the layers: bins, noise, bytes, and the kernel that runs them on this machine."""
-        kernels = {} if not self.rows else self._kernels()
-        header = ("layer", "op", "scheme", "bins", "weights dB", "output dB", "bytes", "kernel")
-        table = [header]
-        for row in self.rows:
-            bins = f"{row['input_bins'] or 'float'}x{row['weight_bins'] or 'float'}"
-            noise = [_decibels(row["weight_sqnr_db"]), _decibels(row["output_sqnr_db"])]
-            size = f"{row['weight_bytes']:,}"
-            table.append((row["name"], row["op"], row["scheme"], bins, *noise, size, kernels.get(row["name"], "")))
-        lines = _aligned(table, right=(4, 5, 6)) if self.rows else []
+        lines = _aligned([COLUMNS, *self._table()], right=(4, 5, 6)) if self.rows else []
         total = sum(row["weight_bytes"] for row in self.rows)
         lines.append(f"scheme {self.scheme}, {len(self.rows)} layers with weights, {total:,} bytes of weights")
         calibration = self.provenance.get("calibration")
@@ -88,6 +97,17 @@ class QuantizedModel:
         if float_nodes and len(float_nodes) < len(self.graph.nodes):
             lines.append(f"in float arithmetic: {', '.join(float_nodes)}")
         return "\n".join(lines)
+
+    def _table(self) -> list[tuple[str, ...]]:
+        """The cells of the report, a row per layer."""
+        kernels = self._kernels() if self.rows else {}
+        table = []
+        for row in self.rows:
+            bins = f"{row['input_bins'] or 'float'}x{row['weight_bins'] or 'float'}"
+            noise = [_decibels(row["weight_sqnr_db"], "exact"), _decibels(row["output_sqnr_db"], _output_note(row))]
+            size = f"{row['weight_bytes']:,}"
+            table.append((row["name"], row["op"], row["scheme"], bins, *noise, size, kernels.get(row["name"], "")))
+        return table
 
     def _in_float(self, output: str, attrs: Any) -> bool:
         return self.graph.tensors[output].dtype == "float32" and getattr(attrs, "requantize", None) is None
@@ -136,8 +156,13 @@ def planning_shapes(provenance: Mapping[str, Any]) -> list[list[int]] | None:
     return shapes if known else None
 
 
-def _decibels(value: float | None) -> str:
-    return "exact" if value is None else f"{value:.1f}"
+def _decibels(value: float | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:.1f}"
+
+
+def _output_note(row: Row) -> str:
+    """What to print for an output without decibels; files of version 0.1 do not say."""
+    return str(row.get("output_note") or "")
 
 
 def _aligned(table: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:

@@ -7,9 +7,12 @@ the weights; repair the biases; write the integer graph. docs/quantization.md ex
 
 from __future__ import annotations
 
+import json
+import logging
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fewbins import __version__
 from fewbins.build.correct import LayerOutcome, walk
@@ -18,11 +21,11 @@ from fewbins.build.plan import Plan, make_plan, resolve_layers
 from fewbins.build.weights import LayerWeights, layer_bias, round_weights
 from fewbins.calibrate.collect import Progress, Statistics, collect
 from fewbins.calibrate.histogram import Histogram
-from fewbins.calibrate.images import Images, read_samples
+from fewbins.calibrate.images import Images, Sample, read_samples
 from fewbins.calibrate.observers import check_observer, choose_affine
 from fewbins.calibrate.runner import MakeRunner, engine_runner
 from fewbins.data import Preprocessing
-from fewbins.errors import CalibrationError
+from fewbins.errors import ArgumentError, CalibrationError, DataError, check_integer, warn
 from fewbins.graph import Graph
 from fewbins.model import QuantizedModel
 from fewbins.numerics import Affine, flush_subnormals
@@ -35,6 +38,13 @@ from fewbins.passes.fuse_residual import fuse_residual
 from fewbins.passes.slice_weights import can_slice_weights, slice_weights
 from fewbins.scheme import Scheme
 
+if TYPE_CHECKING:
+    import onnx
+
+Network: TypeAlias = "Graph | str | os.PathLike[str] | bytes | onnx.ModelProto"
+
+_LOG = logging.getLogger("fewbins")
+
 QUIET = 0.25
 """A slice of channels whose range is below this part of the whole layer's gets a scale of its own."""
 
@@ -43,13 +53,13 @@ MEASURE_IMAGES = 32
 
 
 def quantize(
-    graph: Graph,
+    graph: Network,
     images: Images | None = None,
     *,
-    scheme: str = "8bit",
+    scheme: str | Scheme = "8bit",
     observer: str = "mse",
     bias_correction: bool = True,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
     seed: int = 0,
     provenance: Mapping[str, Any] | None = None,
@@ -59,16 +69,17 @@ def quantize(
     """Quantize a float graph to few-bin integers, from unlabelled images.
 
     Args:
-        graph: what load_onnx returned.
+        graph: what load_onnx returned, or what it takes: the path of an .onnx file, its bytes, a parsed model.
         images: calibration data, float32 of shape (N, C, H, W), preprocessed as for inference; 100 to 500 images are
-            usual. An array, a mapping by input name, a list or iterator of either, a callable that returns one, or the
-            path of an NPZ file or of a folder of pictures (which needs `preprocessing`). Walked once. Not needed where
-            no layer has integer activations.
-        scheme: bins per layer, e.g. "255x33,first=8bit,last=8bit"; the grammar is in docs/schemes.md.
+            usual. An array, a pair (x, y) whose labels are not read, a mapping by input name, a list or iterator of
+            these, a torch DataLoader or tf.data-like iterable, a callable that returns any of them, or the path of an
+            NPZ file or of a folder of pictures (which needs `preprocessing`). Walked once. Not needed where no layer
+            has integer activations.
+        scheme: bins per layer, e.g. "255x33,first=8bit,last=8bit", or a Scheme; the grammar is in docs/schemes.md.
         observer: how ranges are chosen: "mse" (least squared error), "minmax" or "percentile" (all but 0.01 %).
         bias_correction: make the mean of every channel what it is in the float network.
-        preprocessing: travels with the model.
-        labels: class names, travel with the model.
+        preprocessing: travels with the model; a mapping is one of its fields. Units: docs/data.md.
+        labels: class names in the order of the outputs, travel with the model.
         seed: of the draw of images for bias correction, where there are more than it uses.
         provenance: more to write into the model file, such as where the float network came from.
         progress: called as `(done, total, stage)`; total is None where nobody knows it.
@@ -78,15 +89,26 @@ def quantize(
         A model that `Session` runs; its `report()` lists the noise of every layer.
 
     Raises:
+        ArgumentError: an argument of a wrong type.
+        DataError: another number of labels than the network has classes.
         SchemeError: the scheme is not in the grammar, selects no layer, or does not fit a layer.
         CalibrationError: images that are missing, of a wrong shape or type, or not finite; an accumulator that may
             overflow. The message names the input or the layer.
 
+    Warns:
+        FewbinsWarning: calibration images that hold nothing but a single value.
+
+    Logs to `logging.getLogger("fewbins")`: stages at INFO, what was chosen for each tensor and layer at DEBUG.
+
     Source: docs/numerics.md; Krishnamoorthi 2018, section 3, for the outline.
     """
     check_observer(observer)
-    parsed = Scheme.parse(scheme)
+    parsed = scheme if isinstance(scheme, Scheme) else Scheme.parse(scheme)
+    preprocessing = _checked(preprocessing, seed, provenance, progress)
+    graph = as_graph(graph)
+    labels = _checked_labels(labels, graph)
     fused = prepare(graph)
+    _LOG.info("%r: %d nodes after folding and fusing, scheme %s", graph.name, len(fused.nodes), parsed)
     layers = resolve_layers(fused, parsed)
     plan = make_plan(fused, layers, parsed.base)
     statistics = _statistics(plan, images, preprocessing, make_runner, bias_correction, seed, progress)
@@ -96,6 +118,10 @@ def quantize(
         fused = slice_weights(fused, quiet)
         plan = make_plan(fused, layers, parsed.base)
     affines, adapters = _affines(plan, statistics, observer)
+    for name, affine in affines.items():
+        _LOG.debug(
+            "tensor %r: scale %g, zero point %d, %d bins", name, affine.scale, affine.zero_point, affine.levels.bins
+        )
     weights = _weights(plan, affines, adapters, observer, progress)
     outcomes: dict[str, LayerOutcome] = {}
     walked = 0
@@ -125,7 +151,83 @@ def quantize(
         **(provenance or {}),
     }
     rows = _rows(plan, affines, adapters, weights, outcomes)
+    for row in rows:
+        _LOG.debug("layer %r: %s, output %s dB", row["name"], row["scheme"], row["output_sqnr_db"])
+    _LOG.info("quantized %d layers, %d images", len(rows), statistics.count)
     return QuantizedModel(quantized, str(parsed), preprocessing, labels, origin, rows)
+
+
+def is_network(value: object) -> bool:
+    """Whether a value says by itself that it is a float network to be imported: an .onnx path or a parsed model."""
+    if isinstance(value, str | os.PathLike):
+        return str(os.fspath(value)).lower().endswith(".onnx")
+    return type(value).__name__ == "ModelProto"
+
+
+def as_graph(network: Any) -> Graph:
+    """A float network in any form as a graph.
+
+    Raises:
+        ArgumentError: a model that is quantized already, or something that is no network.
+    """
+    if isinstance(network, Graph):
+        return network
+    kind = type(network).__name__
+    if isinstance(network, QuantizedModel) or (
+        isinstance(network, str | os.PathLike) and str(os.fspath(network)).endswith(".fewbins")
+    ):
+        what = "a QuantizedModel" if isinstance(network, QuantizedModel) else f"'{os.fspath(network)}'"
+        raise ArgumentError(f"{what} is quantized already; give the float network that it was made from")
+    if not (isinstance(network, str | os.PathLike | bytes) or is_network(network)):
+        remedy = "; torch.onnx.export writes one" if hasattr(network, "state_dict") else ""
+        raise ArgumentError(
+            f"the network is of type {kind}; give a Graph, or the path or bytes of an .onnx file{remedy}"
+        )
+    from fewbins.importers.onnx import load_onnx
+
+    return load_onnx(network)
+
+
+def _checked(
+    preprocessing: Preprocessing | Mapping[str, Any] | None, seed: object, provenance: object, progress: object
+) -> Preprocessing | None:
+    """Refuse arguments of a wrong type before anything takes time; the preprocessing as an object."""
+    check_integer("seed", seed, 0)
+    if progress is not None and not callable(progress):
+        raise ArgumentError(f"progress is of type {type(progress).__name__}; give a function of (done, total, stage)")
+    try:
+        if not isinstance(provenance or {}, Mapping):
+            raise TypeError(f"{type(provenance).__name__} is not a mapping")
+        json.dumps(dict(provenance or {}), allow_nan=False)  # type: ignore[call-overload]
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"provenance must be a mapping that JSON can hold ({error})") from error
+    if preprocessing is None or isinstance(preprocessing, Preprocessing):
+        return preprocessing
+    if isinstance(preprocessing, Mapping):
+        return Preprocessing.from_json(preprocessing)
+    raise ArgumentError(
+        f"preprocessing is of type {type(preprocessing).__name__}; give a fewbins.Preprocessing or a dict of its fields"
+    )
+
+
+def _checked_labels(labels: Sequence[str] | None, graph: Graph) -> list[str] | None:
+    """Class names, as many as the network has classes where all its outputs are (N, classes)."""
+    if labels is None:
+        return None
+    if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
+        raise ArgumentError(f"labels is of type {type(labels).__name__}; give a list of class names")
+    names = list(labels)
+    wrong: list[object] = [name for name in list[object](names) if not isinstance(name, str)]
+    if wrong:
+        raise ArgumentError(f"labels holds {wrong[0]!r}, which is no string; give a list of class names")
+    shapes = [graph.tensors[name].shape for name in graph.outputs]
+    classes = [shape[1] for shape in shapes if len(shape) >= 2 and all(size == 1 for size in shape[2:])]
+    counts = [count for count in classes if isinstance(count, int)]
+    if counts and len(counts) == len(shapes) and len(names) not in counts:
+        raise DataError(
+            f"there are {len(names)} labels for {counts[0]} outputs; give one name for each output, in order"
+        )
+    return names
 
 
 def prepare(graph: Graph) -> Graph:
@@ -158,15 +260,49 @@ def _statistics(
         # A group that may be cut apart later: see _quiet_slices.
         if any(can_slice_weights(plan.graph, producer) for producer in map(plan.graph.producer, members) if producer):
             tensors.update(name for name in members if not plan.graph.tensors[name].is_constant)
-    return collect(
+    _LOG.info("calibrating %d tensors", len(tensors))
+    constants = _Constants(plan.graph)
+    statistics = collect(
         plan.graph,
-        read_samples(images, plan.graph, preprocessing),
+        constants.watch(read_samples(images, plan.graph, preprocessing)),
         sorted(tensors),
         make_runner(plan.graph),
         **({} if bias_correction else {"sample_limit": MEASURE_IMAGES}),
         seed=seed,
         progress=progress,
     )
+    constants.warn()
+    return statistics
+
+
+class _Constants:
+    """Whether an input holds one value in all calibration images, as zeros and ones do that stand in for images."""
+
+    def __init__(self, graph: Graph) -> None:
+        # Inputs that are no pictures or signals, such as a gain, may well be constant.
+        self._slots = [slot for slot, name in enumerate(graph.inputs) if len(graph.tensors[name].shape) >= 3]
+        self._names = graph.inputs
+        self._values: dict[int, float | None] = {}
+
+    def watch(self, samples: Iterator[Sample]) -> Iterator[Sample]:
+        """The samples as they come."""
+        for sample in samples:
+            for slot in self._slots:
+                array = sample[slot]
+                value = self._values.setdefault(slot, float(array.flat[0]) if array.size else None)
+                if value is not None and not (array == value).all():
+                    self._values[slot] = None
+            yield sample
+
+    def warn(self) -> None:
+        """Warn of the first input that is constant."""
+        for slot, value in self._values.items():
+            if value is not None:
+                warn(
+                    f"all calibration images of input '{self._names[slot]}' hold nothing but the value {value:g}; the "
+                    "ranges are wrong unless the network sees such images: check how they are read"
+                )
+                return
 
 
 def _quiet_slices(plan: Plan, statistics: Statistics) -> dict[str, str]:
@@ -247,12 +383,22 @@ def _rows(
                 "output_bins": None if written is None else written.levels.bins,
                 "weight_sqnr_db": None if rounded is None else _finite(rounded.sqnr_db),
                 "output_sqnr_db": None if outcome is None else _finite(outcome.sqnr_db),
+                **_output_note(outcome),
                 "corrected_channels": 0 if outcome is None else outcome.corrected,
                 "raised_channels": 0 if rounded is None else rounded.raised,
                 "weight_bytes": (size + 1) // 2 if layer.kind == "lut4" else size,
             }
         )
     return rows
+
+
+def _output_note(outcome: LayerOutcome | None) -> dict[str, str]:
+    """Why a row has no decibels of its output; nothing where it has."""
+    if outcome is None:
+        return {"output_note": "not measured"}
+    if outcome.is_zero:
+        return {"output_note": "all zero"}
+    return {} if math.isfinite(outcome.sqnr_db) else {"output_note": "exact"}
 
 
 def _finite(decibels: float) -> float | None:

@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a model file: `Session`, and `InferenceSession` with ONNX Runtime's signatures."""
+"""Run a model file: `Session`."""
 
 from __future__ import annotations
 
 import json
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 
 from fewbins import _engine
-from fewbins.errors import ArgumentError, ShapeError
-from fewbins.graph import Shape
+from fewbins.data.items import as_array
+from fewbins.errors import ArgumentError, ShapeError, check_integer
+from fewbins.graph import Graph, Shape
+from fewbins.graph.show import html_table, shape_text, short_name, signature
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Feed = Array | Sequence[Array] | Mapping[str, Array]
 
 
+@runtime_checkable
 class _Bytes(Protocol):
     def to_bytes(self) -> bytes: ...
 
@@ -33,8 +37,14 @@ class TensorInfo:
     shape: list[int | str]
 
 
+NodeArg = TensorInfo
+"""ONNX Runtime's name of it."""
+
+
 class Session:
     """A loaded model, ready to run. May be used from several threads at once.
+
+    A session can be pickled and sent to other processes: they open the same file, or the same bytes, again.
 
     Args:
         model: path of a .fewbins file, its bytes, or a QuantizedModel.
@@ -43,7 +53,12 @@ class Session:
         kernel: name of a kernel to use wherever it fits, for tests and benchmarks.
         check_finite: raise ArgumentError when an input holds NaN or infinity.
 
+    Attributes:
+        inputs, outputs: name, type and shape of each.
+        source: what it was opened from: the file's absolute path, the bytes, or the QuantizedModel.
+
     Raises:
+        ArgumentError: something that is no model, such as an ONNX file, which must be quantized first.
         FileAccessError, ModelFileError: the file cannot be read, or is not a valid model.
 
     Example:
@@ -60,16 +75,11 @@ class Session:
         kernel: str | None = None,
         check_finite: bool = False,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ArgumentError(f"threads is {threads}; it must be at least 1, or None for what this process may use")
-        source: str | bytes
-        if isinstance(model, bytes):
-            source = model
-        elif isinstance(model, (str, os.PathLike)):
-            source = os.fspath(model)
-        else:
-            source = model.to_bytes()
-        self._engine = _engine.Session(source, threads or 0, isa or "", kernel or "", check_finite)
+        _check_options(threads, isa, kernel)
+        self.source = _source(model)
+        self._options = (threads, isa, kernel, check_finite)
+        data = self.source.to_bytes() if isinstance(self.source, _Bytes) else self.source
+        self._engine = _engine.Session(data, threads or 0, isa or "", kernel or "", bool(check_finite))
         self.inputs: list[TensorInfo] = [_info(row) for row in self._engine.inputs]
         self.outputs: list[TensorInfo] = [_info(row) for row in self._engine.outputs]
 
@@ -82,19 +92,50 @@ class Session:
         rows = json.loads(header).get("unread_inputs", [])
         return [TensorInfo(row["name"], row["type"], list(row["shape"])) for row in rows]
 
-    def run(self, feed: Feed) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
+        threads, isa, kernel, check_finite = self._options
+        return _reopened, (type(self), self.source, threads, isa, kernel, check_finite)
+
+    def __repr__(self) -> str:
+        """Where it is from, what goes in and out, and how many threads run it."""
+        threads = self._engine.threads
+        return f"<{type(self).__name__} {self._origin()}: {self._signature()}, {threads} thread{'s' * (threads > 1)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (kind, info.name, info.type, shape_text(info.shape))
+            for kind, infos in (("input", self.inputs), ("output", self.outputs))
+            for info in infos
+        ]
+        return html_table(f"{type(self).__name__} {self._origin()}", ("", "name", "type", "shape"), rows)
+
+    def _origin(self) -> str:
+        if isinstance(self.source, str):
+            return f"'{short_name(os.path.basename(self.source))}'"
+        return f"of {len(self.source):,} bytes" if isinstance(self.source, bytes) else "of a QuantizedModel"
+
+    def _signature(self) -> str:
+        return signature([(i.name, i.shape) for i in self.inputs], [(o.name, o.shape) for o in self.outputs])
+
+    @overload
+    def run(self, feed: Array) -> Array: ...
+    @overload
+    def run(self, feed: Sequence[Array] | Mapping[str, Array]) -> Array | dict[str, Array]: ...
+    def run(self, feed: Feed) -> Array | dict[str, Array]:
         """Run once.
 
         Args:
-            feed: a float32 array (models with one input), a list in the order of the inputs, or a dict by name.
+            feed: a float32 array (models with one input), a list in the order of the inputs, or a dict by name. Tensors
+                of torch and the like stand for arrays.
 
         Returns:
-            A float32 array, or a dict by name where the model has several outputs.
+            A float32 array, or a dict by name where the model has several outputs. To a type checker an array gives an
+            array; for a model of one input and several outputs, give a dict, whose result may be either.
 
         Raises:
             ShapeError: a wrong name, dtype, rank or size; says what was expected.
         """
-        outputs = self._engine.run(self._arrays(feed))
+        outputs: list[Array] = self._engine.run(self._arrays(feed))
         if len(outputs) == 1:
             return outputs[0]
         return {info.name: array for info, array in zip(self.outputs, outputs, strict=True)}
@@ -105,6 +146,8 @@ class Session:
         Returns:
             name -> float32, or uint8 `u = q - lo` for quantized tensors, in the graph's axis order.
         """
+        if names is not None and (not _are_names(names)):
+            raise ArgumentError(f"names is {names!r}; give a list of tensors' names, or None for all of them")
         traced: dict[str, Array] = self._engine.trace(self._arrays(feed), None if names is None else list(names))
         return traced
 
@@ -112,11 +155,16 @@ class Session:
         """One row per step: op, name, kernel, form, macs, bytes. `shapes`: one per input; free sizes are 1 without."""
         if shapes is None:
             shapes = [[n if isinstance(n, int) else 1 for n in info.shape] for info in self.inputs]
-        rows: list[dict[str, Any]] = self._engine.plan([list(s) for s in shapes])
+        try:
+            sizes = [[operator.index(size) for size in shape] for shape in shapes]
+        except TypeError as error:
+            raise ShapeError(f"shapes is {shapes!r}; give one list of integers for each input") from error
+        rows: list[dict[str, Any]] = self._engine.plan(sizes)
         return rows
 
     def profile(self, feed: Feed, repeats: int = 10) -> list[dict[str, Any]]:
         """The rows of `plan`, with `median_ms` of each step over the repeats."""
+        check_integer("repeats", repeats, 1)
         rows: list[dict[str, Any]] = self._engine.profile(self._arrays(feed), repeats)
         return rows
 
@@ -132,6 +180,7 @@ class Session:
 
     def _arrays(self, feed: Any) -> list[Array]:
         names = [info.name for info in self.inputs]
+        feed = as_array(feed)
         if isinstance(feed, np.ndarray):
             feed = [feed]
         if isinstance(feed, Mapping):
@@ -144,7 +193,8 @@ class Session:
         if not isinstance(feed, Sequence) or len(feed) != len(names):
             raise ShapeError(f"the model has {len(names)} inputs ({', '.join(names)}); give one float32 array for each")
         arrays = []
-        for info, array in zip(self.inputs, feed, strict=True):
+        for info, given in zip(self.inputs, feed, strict=True):
+            array = as_array(given)
             if not isinstance(array, np.ndarray) or array.dtype != np.float32:
                 kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
                 raise ShapeError(f"input '{info.name}' is {kind}; it must be a float32 array: x.astype(numpy.float32)")
@@ -159,50 +209,57 @@ class Session:
         return arrays
 
 
-class InferenceSession:
-    """`onnxruntime.InferenceSession` over a .fewbins file, so that a script changes one import.
-
-    Args:
-        path_or_bytes: a .fewbins file.
-        sess_options: an ONNX Runtime SessionOptions; only its intra_op_num_threads is used.
-        providers, provider_options: accepted and not used: there is one provider, this engine.
-    """
-
-    def __init__(
-        self,
-        path_or_bytes: str | os.PathLike[str] | bytes,
-        sess_options: Any = None,
-        providers: Sequence[Any] | None = None,
-        provider_options: Sequence[Any] | None = None,
-    ) -> None:
-        threads = getattr(sess_options, "intra_op_num_threads", 0)
-        self._session = Session(path_or_bytes, threads or None)
-
-    def get_inputs(self) -> list[TensorInfo]:
-        """The inputs, in order, then those that the network has and does not read."""
-        return [*self._session.inputs, *self._session.unread]
-
-    def get_outputs(self) -> list[TensorInfo]:
-        """The outputs, in order."""
-        return self._session.outputs
-
-    def get_providers(self) -> list[str]:
-        """There is one: this engine."""
-        return ["FewbinsExecutionProvider"]
-
-    def run(
-        self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array], run_options: Any = None
-    ) -> list[Array]:
-        """Arrays in the order of `output_names` (all outputs for None)."""
-        names = [info.name for info in self._session.outputs]
-        wanted = names if output_names is None else list(output_names)
-        for name in wanted:
-            if name not in names:
-                raise ArgumentError(f"'{name}' is not an output; the model's outputs are {', '.join(names)}")
-        result = self._session.run(input_feed)
-        arrays = {names[0]: result} if len(names) == 1 else result
-        return [arrays[name] for name in wanted]
-
-
 def _info(row: Mapping[str, Any]) -> TensorInfo:
     return TensorInfo(row["name"], "tensor(float)", list(row["shape"]))
+
+
+def _check_options(threads: object, isa: object, kernel: object) -> None:
+    """Refuse options of a wrong type or value."""
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise ArgumentError(f"threads is {threads!r}; it must be at least 1, or None for what this process may use")
+    for name, value in (("isa", isa), ("kernel", kernel)):
+        if value is not None and not isinstance(value, str):
+            raise ArgumentError(f"{name} is {value!r}; it must be a name, or None")
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(name, str) for name in value)
+
+
+def _source(model: object) -> str | bytes | _Bytes:
+    """What a session is opened from, which also opens it again in another process."""
+    if isinstance(model, bytes | bytearray | memoryview):
+        return bytes(model)
+    if isinstance(model, str | os.PathLike):
+        path = os.fspath(model)
+        if not isinstance(path, str):
+            raise ArgumentError(f"the path {path!r} is bytes; give it as a string: os.fsdecode(path)")
+        if path.lower().endswith(".onnx"):
+            raise ArgumentError(
+                f"'{path}' is an ONNX file; quantize it first: model = fewbins.quantize('{path}', images), "
+                "and then Session(model)"
+            )
+        return os.path.abspath(path)
+    kind = type(model).__name__
+    if isinstance(model, int):  # which has a method to_bytes, too
+        raise ArgumentError(f"the model is {model!r}; give a QuantizedModel, or the path or bytes of a .fewbins file")
+    if isinstance(model, _Bytes):
+        return model
+    if isinstance(model, Graph) or kind == "ModelProto":
+        raise ArgumentError(
+            f"a {kind} is a float network; quantize it first: model = fewbins.quantize(graph, images), or with "
+            "scheme='float', and then Session(model)"
+        )
+    raise ArgumentError(f"the model is of type {kind}; give a QuantizedModel, or the path or bytes of a .fewbins file")
+
+
+def _reopened(
+    cls: type[Session],
+    source: str | bytes | _Bytes,
+    threads: int | None,
+    isa: str | None,
+    kernel: str | None,
+    check_finite: bool,
+) -> Session:
+    """A session as it was pickled."""
+    return cls(source, threads, isa=isa, kernel=kernel, check_finite=check_finite)

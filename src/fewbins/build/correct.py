@@ -49,11 +49,13 @@ class LayerOutcome:
         bias: the real bias to use, corrected if it was to be.
         sqnr_db: signal to quantization noise of its output on the sample, in dB.
         corrected: how many channels got another bias.
+        is_zero: whether the float output is 0 everywhere on the sample, where decibels say nothing.
     """
 
     bias: F64
     sqnr_db: float
     corrected: int
+    is_zero: bool = False
 
 
 @dataclass
@@ -186,7 +188,7 @@ class _Step:
             power += float(np.vdot(value.real[chunk], value.real[chunk]))
             noise += float(np.vdot(difference, difference))
         sqnr = math.inf if noise == 0 else 10 * math.log10(power / noise) if power > 0 else -math.inf
-        return LayerOutcome(bias + shift, sqnr, int(np.count_nonzero(moved)))
+        return LayerOutcome(bias + shift, sqnr, int(np.count_nonzero(moved)), is_zero=power == 0)
 
     def _largest_bias(self, weights: LayerWeights | None) -> npt.NDArray[np.float64]:
         """What a bias may become: the scale of a channel without weights is only as large as its own bias needs."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fewbins.data import Preprocessing, open_dataset
-from fewbins.errors import CalibrationError
+from fewbins.data import Preprocessing, open_dataset, read_items
+from fewbins.errors import CalibrationError, DataError
 from fewbins.graph import Graph, Tensor
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -18,7 +18,7 @@ Sample = tuple[Array, ...]
 """One array for each graph input: one image, or as many as a network with a fixed batch takes at once."""
 
 Item = Array | Mapping[str, Array]
-Images = Item | Sequence[Item] | Iterable[Item] | Callable[[], Iterable[Item]] | str | os.PathLike[str]
+Images = Item | Iterable[Any] | Callable[[], Any] | str | os.PathLike[str]
 
 _FOLDER_CHUNK = 16
 
@@ -27,10 +27,8 @@ def read_samples(images: Images, graph: Graph, preprocessing: Preprocessing | No
     """Walk once over calibration images.
 
     Args:
-        images: an array (N, ...) or (for one image) without N; a mapping from input names to such arrays; a list or an
-            iterator of either, with or without the batch axis; a callable that returns any of these; or the path of an
-            NPZ file or of a folder of images. All arrays are float32 and preprocessed; only a folder is read through
-            `preprocessing`.
+        images: what `read_items` takes, or the path of an NPZ file or of a folder of images. Labels are not read. All
+            arrays are float32 and preprocessed; only a folder is read through `preprocessing`.
         graph: its inputs say which shapes fit. A free batch gives samples of one image; a fixed batch B, of B.
         preprocessing: for a folder.
 
@@ -69,21 +67,16 @@ def read_samples(images: Images, graph: Graph, preprocessing: Preprocessing | No
 
 
 def _items(images: Images, tensors: Sequence[Tensor], preprocessing: Preprocessing | None) -> Iterator[Item]:
-    if isinstance(images, np.ndarray | Mapping):
-        yield images
-    elif isinstance(images, str | os.PathLike):
+    if isinstance(images, str | os.PathLike):
         names = [tensor.name for tensor in tensors]
         for batch in open_dataset(images, names, preprocessing).batches(_FOLDER_CHUNK):
             yield {names[0]: batch["x"]} if set(batch) == {"x"} else batch
-    elif callable(images):
-        yield from _items(images(), tensors, preprocessing)
-    elif isinstance(images, Iterable):
-        yield from images
-    else:
-        raise CalibrationError(
-            f"calibration images are of type {type(images).__name__}; give a float32 array, a list or iterator of "
-            "arrays, a callable that returns one, or the path of a folder or NPZ file"
-        )
+        return
+    try:
+        for x, _ in read_items(images, tensors):
+            yield x
+    except DataError as error:
+        raise CalibrationError(f"calibration images: {error}") from error
 
 
 def _checked(item: Item, tensors: Sequence[Tensor], unread: Set[str], index: int) -> Sample:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fewbins.graph import Graph
-from fewbins.model_file import FileContents, to_bytes
+from fewbins.model import QuantizedModel
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,7 +28,8 @@ def engine_runner(graph: Graph) -> Runner:
     """A runner on the C++ engine's float32 kernels."""
     from fewbins.session import Session
 
-    session = Session(to_bytes(FileContents(graph, "float")))
+    # A session keeps what it was opened from: here the graph, which is in memory anyway, and not the bytes of its file.
+    session = Session(QuantizedModel(graph, "float"))
 
     def run(inputs: Sequence[Array], names: Sequence[str]) -> dict[str, Array]:
         return session.trace(list(inputs), names)

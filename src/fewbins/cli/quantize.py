@@ -22,7 +22,9 @@ def command(
     model: Path = typer.Argument(..., help="A .onnx file."),
     output: Path = typer.Option(..., "--output", "-o", help="The .fewbins file to write."),
     calibrate: Optional[Path] = typer.Option(  # noqa: UP045 (typer reads it at run time on Python 3.10)
-        None, "--calibrate", help="NPZ with 'x', or a folder of images; not needed for --scheme float."
+        None,
+        "--calibrate",
+        help="NPZ with 'x' (preprocessed), or a folder of images, with --preprocessing; not for --scheme float.",
     ),
     scheme: str = typer.Option("8bit", "--scheme", help="Bins per layer, such as 255x33,first=8bit,last=8bit."),
     observer: str = typer.Option("mse", "--observer", help="How ranges are chosen: mse, minmax or percentile."),
@@ -35,7 +37,7 @@ def command(
         "scale: 255 for 0..1 as torchvision gives them; stored in the model.",
     ),
     labels: Optional[Path] = typer.Option(  # noqa: UP045
-        None, "--labels", help="Text file with one class name a line; stored in the model."
+        None, "--labels", help="Text file with one class name a line, as many as outputs; stored in the model."
     ),
     from_: Optional[list[str]] = typer.Option(None, "--from", help=FROM_HELP),  # noqa: UP045
     to: Optional[list[str]] = typer.Option(None, "--to", help=TO_HELP),  # noqa: UP045
@@ -129,12 +131,13 @@ def _preprocessing(path: Path) -> Preprocessing:
 
 
 def _lines(path: Path) -> list[str]:
-    return _text(path).splitlines()
+    """The lines of a file of labels; blank ones at its end are none."""
+    return _text(path).rstrip().splitlines()
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise FileAccessError(f"cannot read '{path}': {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:

@@ -7,6 +7,7 @@ rank-4 activations as NHWC in its own memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ import numpy as np
 
 from fewbins.errors import GraphError
 from fewbins.graph.names import Names
+from fewbins.graph.show import html_table, shape_text, short_name, signature
 
 if TYPE_CHECKING:
     from fewbins.numerics import Affine
@@ -68,6 +70,11 @@ class Tensor:
             if self.data.shape != self.shape:
                 raise GraphError(f"tensor '{self.name}': data has shape {self.data.shape}, not {self.shape}")
 
+    def __repr__(self) -> str:
+        """Name, dtype and shape; not the data."""
+        kind = "constant" if self.is_constant else "activation"
+        return f"<Tensor '{short_name(self.name)}': {kind}, {self.dtype} {shape_text(self.shape)}>"
+
     @classmethod
     def constant(
         cls,
@@ -109,6 +116,10 @@ class Node:
     outputs: tuple[str, ...]
     attrs: Any
     params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy, which cannot take a read-only view of a mapping."""
+        return {**self.__dict__, "params": dict(self.params)}
 
     @property
     def output(self) -> str:
@@ -167,6 +178,26 @@ class Graph:
     outputs: tuple[str, ...]
     name: str = ""
     unread: tuple[UnreadInput, ...] = ()
+
+    def __repr__(self) -> str:
+        """Its name, what goes in and out, and the operators by number."""
+        ops = Counter(node.op for node in self.nodes).most_common()
+        counts = ", ".join(f"{count} {op}" for op, count in ops[:4]) + (", ..." if len(ops) > 4 else "")
+        name = f" '{short_name(self.name)}'" if self.name else ""
+        nodes = f"{len(self.nodes)} node{'s' * (len(self.nodes) != 1)} ({counts})"
+        return f"<Graph{name}: {self.signature()}, {nodes}>"
+
+    def signature(self) -> str:
+        """Inputs and outputs with their shapes, such as `x (N, 3, 8, 8) -> y (N, 10)`."""
+        sides = [[(name, self.tensors[name].shape) for name in names] for names in (self.inputs, self.outputs)]
+        return signature(*sides)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (node.name, node.op, ", ".join(node.inputs), shape_text(self.tensors[node.outputs[0]].shape))
+            for node in self.nodes
+        ]
+        return html_table(f"Graph {short_name(self.name)}: {self.signature()}", ("node", "op", "reads", "shape"), rows)
 
     @cached_property
     def _producers(self) -> dict[str, Node]:
