@@ -477,8 +477,14 @@ def test_operators_that_move_elements_equal_the_oracle(data: st.DataObject) -> N
     else:
         total = int(np.prod(shape))
         first = draw(st.sampled_from([n for n in range(1, total + 1) if total % n == 0]))
-        attrs = ReshapeAttrs(
-            draw(st.sampled_from([(first, -1), (-1, 1, first), (1, first, -1, 1), (-1,), (0, -1, 1, 1)]))
+        order = tuple(draw(st.permutations(range(rank))))
+        divisors = tuple(draw(st.sampled_from([n for n in range(1, 7) if shape[axis] % n == 0])) for axis in order)
+        attrs = draw(
+            st.sampled_from(
+                [ReshapeAttrs(to) for to in ((first, -1), (-1, 1, first), (1, first, -1, 1), (-1,), (0, -1, 1, 1))]
+                + [ReshapeAttrs((*(1,) * rank, -1), (*order, -1), (*divisors, 1))]
+                + [ReshapeAttrs((2, -1), (order[0], -1), (2, 1))]
+            )
         )
     check(op, attrs, inputs, affines=[affine] * len(inputs), output=affine)
 

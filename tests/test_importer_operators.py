@@ -134,8 +134,15 @@ CASES = [
       for mode in ("SAME_UPPER", "SAME_LOWER", "VALID")),
     Case("ConvTranspose", "y = ConvTranspose<group = 2, strides = [2, 3], pads = [1, 0, 0, 2], dilations = [1, 2], "
          "output_padding = [1, 0]>(x, w, b)", constants={"w": normal(6, 2, 3, 2), "b": normal(4)}),
-    Case("ConvTranspose", 'y = ConvTranspose<auto_pad = "SAME_UPPER", strides = [2, 3]>(x, w)',
-         constants={"w": normal(6, 2, 3, 4)}, name="same"),
+    # The padding is odd on both axes, so its larger half is at the end (upper) or at the beginning (lower).
+    *(Case("ConvTranspose", f'y = ConvTranspose<auto_pad = "{mode}", strides = [2, 3]>(x, w)', name=mode,
+           constants={"w": normal(6, 2, 3, 4)}) for mode in ("SAME_UPPER", "SAME_LOWER")),
+    *(Case("ConvTranspose", f'y = ConvTranspose<auto_pad = "{mode}", strides = [2, 2], output_shape = [10, 7]>(x, w)',
+           name=f"{mode}, output_shape", constants={"w": normal(6, 2, 3, 4)})
+      for mode in ("SAME_UPPER", "SAME_LOWER", "NOTSET")),
+    # Here the windows do not reach the last rows and columns.
+    Case("ConvTranspose", 'y = ConvTranspose<strides = [4, 5], output_shape = [20, 20]>(x, w)', name="gaps",
+         constants={"w": normal(6, 2, 3, 4)}),
     Case("BatchNormalization", "y = BatchNormalization<epsilon = 0.001>(x, s, b, m, v)",
          constants={"s": normal(6), "b": normal(6, seed=1), "m": normal(6, seed=2), "v": np.abs(normal(6, seed=3))}),
     Case("Gemm", "t = Flatten(x) y = Gemm<transB = 1, alpha = 0.5, beta = 2.0>(t, w, b)",
@@ -339,7 +346,7 @@ def test_what_cannot_be_imported_is_refused_with_node_shapes_and_remedy(body: st
         "k": np.array([True]),
     }
     # The output of Flatten with two free sizes on either side cannot be followed.
-    shape = "batch,6,h,4" if "Flatten" in body else "batch,6,5,4"
+    shape = "batch,c,h,w" if "Flatten" in body else "batch,6,5,4"
     text = f"(float[{shape}] x) => (float[] {'z' if 'z =' in body else 'y'}) {{ {body} }}"
     with pytest.raises(UnsupportedError) as caught:
         load_onnx(parse(text, 19, constants))

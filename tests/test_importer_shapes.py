@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx_models import check, normal, operators, parse
+from onnx_models import check, expected, normal, operators, parse
 
+import fewbins
 from fewbins.errors import ArgumentError, ShapeError, UnsupportedError
 from fewbins.importers import load_onnx
 from fewbins.importers.sizes import Symbol, ceil, equal, floor, product
@@ -54,6 +55,58 @@ def test_reshape_by_shape_arithmetic_keeps_the_batch_free(body: str) -> None:
     for batch in (1, 3):
         graph = check(made, {"x": normal(batch, 6, 4, 4)})
     assert set(operators(graph)) <= {"Reshape", "Transpose"}
+
+
+# Moves of blocks and channels spelled out, every size taken from Shape: n, c, h, w are those of (batch, 12, ...).
+SPELLED_OUT = {
+    "depth to space": """k = Concat<axis = 0>(n, two, two, three, h, w) b = Reshape(x, k)
+        t = Transpose<perm = [0, 3, 4, 1, 5, 2]>(b) hh = Mul(h, two) ww = Mul(w, two)
+        q = Concat<axis = 0>(n, three, hh, ww) y = Reshape(t, q)""",
+    "space to depth": """hh = Div(h, two) ww = Div(w, two) k = Concat<axis = 0>(n, c, hh, two, ww, two)
+        b = Reshape(x, k) t = Transpose<perm = [0, 3, 5, 1, 2, 4]>(b) cc = Mul(c, four)
+        q = Concat<axis = 0>(n, cc, hh, ww) y = Reshape(t, q)""",
+    "channel shuffle": """k = Concat<axis = 0>(n, two, six, h, w) b = Reshape(x, k)
+        t = Transpose<perm = [0, 2, 1, 3, 4]>(b) q = Concat<axis = 0>(n, c, h, w) y = Reshape(t, q)""",
+    "windows": """hh = Div(h, two) ww = Div(w, four) k = Concat<axis = 0>(n, c, hh, two, ww, four) b = Reshape(x, k)
+        t = Transpose<perm = [0, 2, 4, 3, 5, 1]>(b) a = Mul(n, hh) m = Mul(a, ww)
+        q = Concat<axis = 0>(minus, eight, c) y = Reshape(t, q)""",
+    "rows into the batch": """a = Mul(n, h) t = Transpose<perm = [0, 2, 1, 3]>(x)
+        q = Concat<axis = 0>(minus, c, w) y = Reshape(t, q)""",
+    "twice the height, through its own shape": """k = Concat<axis = 0>(n, two, two, three, h, w) b = Reshape(x, k)
+        t = Transpose<perm = [0, 3, 4, 1, 5, 2]>(b) hh = Mul(h, two) ww = Mul(w, two)
+        q = Concat<axis = 0>(n, three, hh, ww) u = Reshape(t, q) s2 = Shape(u)
+        n2, c2, h2, w2 = Split<axis = 0>(s2) h3 = Div(h2, two) w3 = Div(w2, two)
+        q2 = Concat<axis = 0>(n2, c2, h3, two, w3, two) v = Reshape(u, q2)
+        z = Transpose<perm = [0, 1, 3, 5, 2, 4]>(v) q3 = Concat<axis = 0>(n2, c, h3, w3) y = Reshape(z, q3)""",
+}
+
+
+@pytest.mark.parametrize("body", SPELLED_OUT.values(), ids=SPELLED_OUT)
+def test_moves_spelled_out_keep_height_and_width_free(body: str) -> None:
+    numbers = {"three": 3, "four": 4, "six": 6, "eight": 8}
+    constants = {name: np.int64([number]) for name, number in numbers.items()}
+    made = model(f"s = Shape(x) n, c, h, w = Split<axis = 0>(s) {body}", "batch,12,height,width", **constants)
+    for shape in ((1, 12, 4, 8), (3, 12, 2, 4)):
+        graph = check(made, {"x": normal(*shape)})
+        session = fewbins.Session(fewbins.quantize(graph, scheme="float").to_bytes())
+        np.testing.assert_array_equal(session.run(normal(*shape)), expected(made, {"x": normal(*shape)})["y"])
+
+
+def test_a_size_that_does_not_divide_is_refused_when_it_runs() -> None:
+    body = SPELLED_OUT["space to depth"]
+    made = model(f"s = Shape(x) n, c, h, w = Split<axis = 0>(s) {body}", "batch,3,height,width", four=np.int64([4]))
+    session = fewbins.Session(fewbins.quantize(load_onnx(made), scheme="float"))
+    with pytest.raises(ShapeError, match="a size of 5 times 1 is no multiple of 2"):
+        session.run(normal(1, 3, 5, 4))
+
+
+@pytest.mark.parametrize("shape", [[-1, 192], [0, -1, 16]])
+def test_sizes_of_export_written_into_a_reshape_ask_for_input_shapes(shape: list[int]) -> None:
+    made = model("y = Reshape(x, k)", "batch,12,height,width", k=np.int64(shape))
+    with pytest.raises(UnsupportedError, match="input_shapes"):
+        load_onnx(made)
+    x = normal(2, 12, 4, 4)
+    check(made, {"x": x}, input_shapes={"x": ("batch", 12, 4, 4)})
 
 
 def test_expand_to_a_shape_with_minus_ones_by_where_and_equal() -> None:

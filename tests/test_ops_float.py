@@ -38,7 +38,6 @@ from fewbins.ops import (
     UnaryAttrs,
 )
 from fewbins.ops.evaluate import evaluate
-from fewbins.ops.resize import nearest_index, source_coordinates
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -328,27 +327,6 @@ def test_prelu_and_batch_normalization_go_along_axis_1() -> None:
 COORDINATES = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"]
 
 
-@settings(max_examples=80)
-@given(st.data())
-def test_nearest_resize_equals_onnxs_reference(data: st.DataObject) -> None:
-    draw = data.draw
-    x = normal(0, 1, 2, draw(size), draw(size))
-    coordinates = draw(st.sampled_from(COORDINATES))
-    nearest = draw(st.sampled_from(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]))
-    sizes = (draw(st.integers(1, 12)), draw(st.integers(1, 12)))
-    # The reference computes in another order: places that are a tie up to rounding may fall either way.
-    attrs = ResizeAttrs("nearest", sizes=sizes, coordinates=coordinates, nearest=nearest)
-    for axis in (0, 1):
-        place = source_coordinates(attrs, axis, x.shape[2 + axis], sizes[axis])
-        tie = np.abs(place * 2 - np.rint(place * 2))
-        assume(np.all((tie == 0) | (tie > 1e-9)))
-    want = reference(
-        "Resize", [x, None, None, np.int64([*x.shape[:2], *sizes])],
-        mode="nearest", coordinate_transformation_mode=coordinates, nearest_mode=nearest,
-    )  # fmt: skip
-    assert np.array_equal(evaluate("Resize", attrs, [x]), want)
-
-
 @settings(max_examples=60)
 @given(st.data())
 def test_linear_resize_equals_onnx_runtime(data: st.DataObject) -> None:
@@ -366,13 +344,6 @@ def test_linear_resize_equals_onnx_runtime(data: st.DataObject) -> None:
         want = runtime("Resize", [x, None, np.float32([1, 1, *scales]), None], opset=19, **mode)
         attrs = ResizeAttrs("linear", scales=scales, coordinates=coordinates)
     close(evaluate("Resize", attrs, [x]), want)
-
-
-def test_tensorflows_old_nearest_coordinates_add_half_a_pixel() -> None:
-    attrs = ResizeAttrs("nearest", sizes=(4, 4), coordinates="tf_half_pixel_for_nn", nearest="floor")
-    assert nearest_index(attrs, source_coordinates(attrs, 0, 8, 4), 8).tolist() == [1, 3, 5, 7]
-    same = ResizeAttrs("nearest", sizes=(4, 4), coordinates="tf_half_pixel_for_nn", nearest="ceil")
-    assert nearest_index(same, source_coordinates(same, 0, 4, 4), 4).tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect"])

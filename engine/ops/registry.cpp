@@ -37,8 +37,8 @@ constexpr std::array kRows = {
     Row{"Quantize", make_quantize, ""},
     Row{"Reduce", make_reduce, "function axes keepdims requantize"},
     Row{"Requantize", make_requantize, "requantize"},
-    Row{"Reshape", make_reshape, "shape"},
-    Row{"Resize", make_resize, "mode sizes scales coordinates nearest requantize"},
+    Row{"Reshape", make_reshape, "shape axes divisors"},
+    Row{"Resize", make_resize, "mode sizes scales coordinates nearest requantize places"},
     Row{"Slice", make_slice, "starts ends axes steps"},
     Row{"Softmax", make_softmax, "axis"},
     Row{"SpaceToDepth", make_space_to_depth, "block"},
@@ -56,7 +56,11 @@ struct LaterAttribute {
   std::string_view before;
 };
 
-constexpr std::array<LaterAttribute, 0> kLaterAttributes = {};
+constexpr std::array kLaterAttributes = {
+    LaterAttribute{"Reshape", "axes", 1, "[]"},
+    LaterAttribute{"Reshape", "divisors", 1, "[]"},
+    LaterAttribute{"Resize", "places", 1, "\"float64\""},
+};
 
 NodeDef with_values_before(const NodeDef& node, int minor) {
   NodeDef filled = node;

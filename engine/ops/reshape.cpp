@@ -2,6 +2,7 @@
 // Reshape: the same elements, in logical order, in another shape.
 #include <vector>
 
+#include "base/checked.h"
 #include "ops/factories.h"
 #include "ops/layout.h"
 #include "ops/node_op.h"
@@ -14,12 +15,21 @@ class ReshapeOp final : public NodeOp {
   ReshapeOp(const NodeDef& node, const OpContext& context) : NodeOp(node) {
     check_arity(node, 1, 1);
     require_same_type(node, context);
-    shape_ = Attrs(node).integers("shape", -1, kMaxDim);
+    const Attrs attrs(node);
+    shape_ = attrs.integers("shape", -1, kMaxDim);
+    axes_ = attrs.integers("axes", -1, kMaxRank - 1);
+    divisors_ = attrs.integers("divisors", 1, kMaxDim);
     if (shape_.size() > static_cast<size_t>(kMaxRank))
       fail_node(node, "shape has ", shape_.size(), " sizes, at most ", kMaxRank, " are allowed");
     int inferred = 0;
     for (const int64_t size : shape_) inferred += size == -1 ? 1 : 0;
     if (inferred > 1) fail_node(node, "shape holds -1 more than once");
+    if (axes_.size() != divisors_.size() || (!axes_.empty() && axes_.size() != shape_.size()))
+      fail_node(node, "axes has ", axes_.size(), " and divisors ", divisors_.size(), " entries; they must have ",
+                shape_.size(), " or none");
+    for (size_t i = 0; i < axes_.size(); ++i)
+      if (axes_[i] >= 0 && shape_[i] < 1)
+        fail_node(node, "shape holds ", shape_[i], " for axis ", axes_[i], "; it must be at least 1");
   }
 
   void infer(std::span<const TensorDesc> in, std::span<TensorDesc> out) const override {
@@ -28,7 +38,9 @@ class ReshapeOp final : public NodeOp {
     int64_t known = 1;
     int64_t* free = nullptr;
     for (size_t i = 0; i < sizes.size(); ++i) {
-      if (sizes[i] == 0) {
+      if (!axes_.empty() && axes_[i] >= 0) {
+        sizes[i] = part_of(from, i);
+      } else if (sizes[i] == 0) {
         if (static_cast<int>(i) >= from.rank)
           fail_shape(node_, "size ", i, " is copied from an input of shape ", from.text(), ", which has none");
         sizes[i] = from[static_cast<int>(i)];
@@ -79,7 +91,19 @@ class ReshapeOp final : public NodeOp {
   }
 
  private:
+  // The size of an axis of the input, times a factor, over a divisor.
+  [[nodiscard]] int64_t part_of(const Dims& from, size_t i) const {
+    const auto axis = static_cast<int>(axes_[i]);
+    if (axis >= from.rank) fail_shape(node_, "size ", i, " comes from axis ", axis, " of ", from.text());
+    const Size product = Size(from[axis]) * shape_[i];
+    if (product % divisors_[i] != 0)
+      fail_shape(node_, "a size of ", from[axis], " times ", shape_[i], " is no multiple of ", divisors_[i]);
+    return product / divisors_[i];
+  }
+
   std::vector<int64_t> shape_;
+  std::vector<int64_t> axes_;  // for each size the axis that it comes from, or -1; or nothing
+  std::vector<int64_t> divisors_;
 };
 
 }  // namespace

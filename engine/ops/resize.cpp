@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resize of height and width. Nearest moves elements; linear mixes four: exactly in int32 with 11-bit weights on
-// levels, in double on floats. Coordinates are computed in double, in the order that docs/numerics.md and ONNX have.
+// levels, in double on floats. Coordinates are computed by one of the two rules of docs/numerics.md, section 5.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -24,6 +24,9 @@ enum class Coordinates : uint8_t {
   tf_half_pixel_for_nn
 };
 enum class Nearest : uint8_t { round_prefer_floor, round_prefer_ceil, floor, ceil };
+
+// A place this near to the middle between two elements is in the middle, under places "float32".
+constexpr double kTie = 1e-6;
 
 // Two neighbours along one axis and how much of the second one is taken.
 struct Mix {
@@ -50,6 +53,7 @@ class ResizeOp final : public NodeOp {
                                      "half_pixel_symmetric", "tf_half_pixel_for_nn"}));
     nearest_ =
         static_cast<Nearest>(attrs.choice("nearest", {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}));
+    float32_ = attrs.choice("places", {"float32", "float64"}) == 0;
     if (attrs.has("sizes") == attrs.has("scales")) fail_node(node, "exactly one of sizes and scales must be given");
     if (attrs.has("sizes")) sizes_ = attrs.integers<2>("sizes", 1, kMaxDim);
     if (attrs.has("scales")) {
@@ -86,8 +90,8 @@ class ResizeOp final : public NodeOp {
     const Dims& to = args.out[0].dims;
     if (linear_) {
       state->form = "linear";
-      state->rows = mixes(0, from[2], to[2]);
-      state->columns = mixes(1, from[3], to[3]);
+      state->rows = mixes(0, from, to);
+      state->columns = mixes(1, from, to);
       state->scratch_bytes_per_slot = static_cast<size_t>(from[1]) * sizeof(int32_t);
       return state;
     }
@@ -97,8 +101,7 @@ class ResizeOp final : public NodeOp {
     for (int64_t i = 0; i < from[1]; ++i) tables[1].push_back(i);
     for (int axis = 0; axis < 2; ++axis)
       for (int64_t i = 0; i < to[2 + axis]; ++i)
-        tables[static_cast<size_t>(2 + axis)].push_back(
-            nearest_index(place(axis, from[2 + axis], to[2 + axis], i), from[2 + axis]));
+        tables[static_cast<size_t>(2 + axis)].push_back(nearest_index(place(axis, from, to, i), from[2 + axis]));
     state->gather.emplace(from, to, tables);
     return state;
   }
@@ -129,11 +132,20 @@ class ResizeOp final : public NodeOp {
     return exact > static_cast<float>(kMaxDim / 2) ? kMaxDim + 1 : static_cast<int64_t>(exact);
   }
 
-  // Where output index i lies in the input.
-  [[nodiscard]] double place(int axis, int64_t size, int64_t out, int64_t i) const {
+  // Where output index i of an axis lies in the input.
+  [[nodiscard]] double place(int axis, const Dims& from, const Dims& to, int64_t i) const {
+    const int64_t size = from[2 + axis];
+    const int64_t out = to[2 + axis];
+    if (float32_) {
+      const bool unchanged = from[2] == to[2] && from[3] == to[3];
+      return float32_place(axis, size, out, unchanged, static_cast<float>(i));
+    }
+    return float64_place(axis, size, out, static_cast<double>(i));
+  }
+
+  [[nodiscard]] double float64_place(int axis, int64_t size, int64_t out, double at) const {
     const auto in = static_cast<double>(size);
     const auto to = static_cast<double>(out);
-    const auto at = static_cast<double>(i);
     const double scale = sizes_ ? to / in : (*scales_)[static_cast<size_t>(axis)];
     if (out == size && scale == 1.0) return at;
     switch (coordinates_) {
@@ -153,8 +165,35 @@ class ResizeOp final : public NodeOp {
     return (at + 0.5) / scale - 0.5;
   }
 
+  [[nodiscard]] float float32_place(int axis, int64_t size, int64_t out, bool unchanged, float at) const {
+    const auto in = static_cast<float>(size);
+    const auto to = static_cast<float>(out);
+    const float scale = sizes_ ? to / in : static_cast<float>((*scales_)[static_cast<size_t>(axis)]);
+    if (unchanged || scale == 1.0F) return at;
+    switch (coordinates_) {
+      case Coordinates::align_corners:
+        return out > 1 ? at * (in - 1.0F) / (to - 1.0F) : 0.0F;
+      case Coordinates::asymmetric:
+        return at / scale;
+      case Coordinates::tf_half_pixel_for_nn:
+        return (at + 0.5F) / scale;
+      case Coordinates::pytorch_half_pixel:
+        return out == 1 ? 0.0F : (at + 0.5F) / scale - 0.5F;
+      case Coordinates::half_pixel_symmetric: {
+        // ONNX Runtime adds in double here, and rounds once.
+        const float offset = (in / 2.0F) * (1.0F - to / (scale * in));
+        const double place = static_cast<double>(offset) + (static_cast<double>(at) + 0.5) / static_cast<double>(scale);
+        return static_cast<float>(place - 0.5);
+      }
+      case Coordinates::half_pixel:
+        break;
+    }
+    return (at + 0.5F) / scale - 0.5F;
+  }
+
   [[nodiscard]] int64_t nearest_index(double x, int64_t size) const {
     double index = 0.0;
+    if (float32_ && std::abs(x - std::floor(x) - 0.5) < kTie) x = std::floor(x) + 0.5;
     switch (nearest_) {
       case Nearest::round_prefer_floor:
         index = std::ceil(x - 0.5);
@@ -172,10 +211,11 @@ class ResizeOp final : public NodeOp {
     return static_cast<int64_t>(std::clamp(index, 0.0, static_cast<double>(size - 1)));
   }
 
-  [[nodiscard]] std::vector<Mix> mixes(int axis, int64_t size, int64_t out) const {
+  [[nodiscard]] std::vector<Mix> mixes(int axis, const Dims& from, const Dims& to) const {
     std::vector<Mix> result;
-    for (int64_t i = 0; i < out; ++i) {
-      const double x = std::clamp(place(axis, size, out, i), 0.0, static_cast<double>(size - 1));
+    const int64_t size = from[2 + axis];
+    for (int64_t i = 0; i < to[2 + axis]; ++i) {
+      const double x = std::clamp(place(axis, from, to, i), 0.0, static_cast<double>(size - 1));
       Mix mix;
       mix.first = static_cast<int64_t>(std::floor(x));
       mix.second = std::min(mix.first + 1, size - 1);
@@ -240,6 +280,7 @@ class ResizeOp final : public NodeOp {
   }
 
   bool linear_ = false;
+  bool float32_ = true;
   Coordinates coordinates_ = Coordinates::half_pixel;
   Nearest nearest_ = Nearest::round_prefer_floor;
   std::optional<std::array<int64_t, 2>> sizes_;

@@ -40,7 +40,7 @@ ModelBytes many_operators() {
                "auto_pad":"explicit","requantize":null}})",
           R"({"op":"Concat","name":"cat","inputs":["yq","maxed"],"outputs":["joined"],"params":{},"attrs":{"axis":1}})",
           R"({"op":"Resize","name":"grow","inputs":["joined"],"outputs":["grown"],"params":{},"attrs":{"mode":"nearest",
-               "sizes":null,"scales":[2.0,2.0],"coordinates":"asymmetric","nearest":"floor","requantize":null}})",
+               "sizes":null,"scales":[2.0,2.0],"coordinates":"asymmetric","nearest":"floor","places":"float32","requantize":null}})",
           R"({"op":"Table","name":"look","inputs":["grown"],"outputs":["looked"],"params":{"table":"lut"},"attrs":{}})",
           R"({"op":"AveragePool","name":"avg","inputs":["looked"],"outputs":["averaged"],"params":{},"attrs":{
                "kernel":[3,3],"strides":[2,2],"pads":[1,1,1,1],"dilations":[1,1],"ceil_mode":true,
@@ -68,7 +68,7 @@ ModelBytes many_operators() {
                "beta":0.0,"lo":-1.0,"hi":1.0}})",
           R"({"op":"Reduce","name":"mean","inputs":["u"],"outputs":["mean"],"params":{},"attrs":{"function":"mean",
                "axes":[2,3],"keepdims":true,"requantize":null}})",
-          R"({"op":"Reshape","name":"flat","inputs":["mean"],"outputs":["flat"],"params":{},"attrs":{"shape":[0,-1]}})",
+          R"({"op":"Reshape","name":"flat","inputs":["mean"],"outputs":["flat"],"params":{},"attrs":{"shape":[0,-1],"axes":[],"divisors":[]}})",
           R"({"op":"Gemm","name":"gemm","inputs":["flat"],"outputs":["gemm"],"params":{"weight":"gw"},"attrs":{
                "clamp":null,"requantize":null}})",
           R"({"op":"Softmax","name":"soft","inputs":["gemm"],"outputs":["soft"],"params":{},"attrs":{"axis":1}})",

@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(the_other_operators_refuse_too) {
   };
   refused(ErrorCode::model_file, "perm", make("Transpose", R"({"perm":[0,0]})"));
   refused(ErrorCode::model_file, "axis", make("Softmax", R"({"axis":-1})"));
-  refused(ErrorCode::model_file, "shape", make("Reshape", R"({"shape":[-1,-1]})"));
+  refused(ErrorCode::model_file, "shape", make("Reshape", R"({"shape":[-1,-1],"axes":[],"divisors":[]})"));
   refused(ErrorCode::model_file, "step", make("Slice", R"({"starts":[0],"ends":[1],"axes":[0],"steps":[0]})"));
   refused(ErrorCode::model_file, "length", make("Slice", R"({"starts":[0],"ends":[1,2],"axes":[0],"steps":[1]})"));
   refused(ErrorCode::model_file, "block", make("DepthToSpace", R"({"block":0,"mode":"DCR"})"));
@@ -117,7 +117,14 @@ BOOST_AUTO_TEST_CASE(the_other_operators_refuse_too) {
   refused(ErrorCode::model_file, "window", make("MaxPool", R"({"kernel":[2,2],"strides":[1,1],"pads":[2,0,0,0],
     "dilations":[1,1],"ceil_mode":false,"count_include_pad":false,"auto_pad":"explicit","requantize":null})"));
   refused(ErrorCode::model_file, "sizes", make("Resize", R"({"mode":"nearest","sizes":null,"scales":null,
-    "coordinates":"asymmetric","nearest":"floor","requantize":null})"));
+    "coordinates":"asymmetric","nearest":"floor","requantize":null,"places":"float32"})"));
+  refused(ErrorCode::model_file, "places", make("Resize", R"({"mode":"nearest","sizes":[1,1],"scales":null,
+    "coordinates":"asymmetric","nearest":"floor","requantize":null,"places":"float16"})"));
+  refused(ErrorCode::model_file, "entries", make("Reshape", R"({"shape":[1,1],"axes":[0],"divisors":[1]})"));
+  refused(ErrorCode::model_file, "entries", make("Reshape", R"({"shape":[1,1],"axes":[0,1],"divisors":[]})"));
+  refused(ErrorCode::model_file, "divisors", make("Reshape", R"({"shape":[1],"axes":[0],"divisors":[0]})"));
+  refused(ErrorCode::model_file, "axes", make("Reshape", R"({"shape":[1],"axes":[-2],"divisors":[1]})"));
+  refused(ErrorCode::model_file, "at least 1", make("Reshape", R"({"shape":[0,1],"axes":[0,-1],"divisors":[1,1]})"));
 }
 
 BOOST_AUTO_TEST_CASE(a_huge_window_costs_what_it_reads_and_not_what_it_spans) {
@@ -135,11 +142,21 @@ BOOST_AUTO_TEST_CASE(a_huge_window_costs_what_it_reads_and_not_what_it_spans) {
 }
 
 BOOST_AUTO_TEST_CASE(shapes_that_do_not_fit_are_refused) {
-  OneOp reshape("Reshape", R"({"shape":[5,-1]})");
+  OneOp reshape("Reshape", R"({"shape":[5,-1],"axes":[],"divisors":[]})");
   reshape.input(DType::f32);
   const auto spread = reshape.make();
   BOOST_TEST((reshape.infer(*spread, {{2, 5}}) == Dims{5, 2}));
   refused(ErrorCode::shape, "elements", [&] { (void)reshape.infer(*spread, {{2, 3}}); });
+  OneOp parts("Reshape", R"({"shape":[1,2,-1],"axes":[2,1,-1],"divisors":[3,1,1]})");
+  parts.input(DType::f32);
+  const auto part = parts.make();
+  BOOST_TEST((parts.infer(*part, {{4, 5, 6}}) == Dims{2, 10, 6}));
+  refused(ErrorCode::shape, "no multiple of 3", [&] { (void)parts.infer(*part, {{4, 5, 7}}); });
+  refused(ErrorCode::shape, "axis 2", [&] { (void)parts.infer(*part, {{4, 5}}); });
+  OneOp huge("Reshape", R"({"shape":[2147483647],"axes":[0],"divisors":[1]})");
+  huge.input(DType::f32);
+  const auto over = huge.make();
+  refused(ErrorCode::shape, "elements", [&] { (void)huge.infer(*over, {{2147483647}}); });
   OneOp add("Binary", R"({"function":"add","clamp":null,"requantize":null})");
   add.input(DType::f32).input(DType::f32);
   const auto sum = add.make();

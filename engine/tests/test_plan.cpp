@@ -252,7 +252,7 @@ ModelBytes sharing_model() {
   };
   unary("neg", "x", "a", "neg");
   model.add_node(
-      R"({"op":"Reshape","name":"flat","inputs":["a"],"outputs":["r"],"params":{},"attrs":{"shape":[0,-1]}})");
+      R"({"op":"Reshape","name":"flat","inputs":["a"],"outputs":["r"],"params":{},"attrs":{"shape":[0,-1],"axes":[],"divisors":[]}})");
   unary("abs", "a", "b", "abs");
   unary("relu", "r", "s", "relu");
   binary("add", "b", "x", "c");

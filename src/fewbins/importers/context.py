@@ -12,13 +12,14 @@ import numpy as np
 import onnx
 
 from fewbins.errors import FewbinsError
-from fewbins.graph import Graph, Names, Node, Shape, Tensor
+from fewbins.graph import Dim, Graph, Names, Node, Shape, Tensor
 from fewbins.importers.onnx_file import OnnxFile
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, from_dim
 from fewbins.importers.values import BROKEN, Activation, Array, Broken, Constant, OnnxNode, Value, to_sizes
 from fewbins.numerics import flush_subnormals
 from fewbins.ops import REGISTRY, ReshapeAttrs, infer_node
+from fewbins.ops.shapes import UNKNOWN, is_unknown
 
 # The most elements that a constant folded at import may have: 64 MiB of float32.
 MAX_FOLDED_ELEMENTS = 2**24
@@ -49,6 +50,9 @@ class Context:
         self._inputs: dict[str, str] = {}
         # What a tensor is called in the file, and what it is called where the file has no name for it.
         self._preferred: dict[str, str] = {}
+        self._symbols: dict[
+            Dim, Symbol
+        ] = {}  # what the names of sizes in shapes stand for, where that is an expression
         self._hints: dict[str, str] = {}
 
     # Reading.
@@ -134,7 +138,10 @@ class Context:
         """The shape of a value as sizes that can be calculated with."""
         if isinstance(value, Constant):
             return list(value.shape)
-        return [from_dim(size, value.id, axis) for axis, size in enumerate(value.shape)]
+        return [
+            self._symbols[size] if size in self._symbols else from_dim(size, value.id, axis)
+            for axis, size in enumerate(value.shape)
+        ]
 
     def wanted(self, node: OnnxNode, slot: int) -> bool:
         """Whether anything reads that output of the node."""
@@ -164,6 +171,7 @@ class Context:
         params: Mapping[str, Constant | Array | None] | None = None,
         *,
         suffix: str = "",
+        sizes: Sequence[Size] | None = None,
     ) -> Value:
         """Append a canonical node with one output; computes it at once where all its inputs are constants.
 
@@ -174,6 +182,7 @@ class Context:
             attrs: the operator's attributes.
             params: constants by role; None values are left out.
             suffix: what this node does for the ONNX node, where it is not the main one.
+            sizes: the output's sizes, where more is known of them than the operator's rule tells.
 
         Raises:
             NodeError: shapes that do not fit each other.
@@ -198,9 +207,21 @@ class Context:
         if all(isinstance(value, Constant) for value in inputs):
             return self._compute(made, shape)
         shape = name_free_sizes(made, self._tensors[operands[0]].shape, shape)
+        if sizes is not None:
+            shape = tuple(self._dim(size) if is_unknown(dim) else dim for dim, size in zip(shape, sizes, strict=True))
         self._nodes.append(made)
         self._tensors[output] = Tensor(output, shape)
         return Activation(output, shape)
+
+    def _dim(self, size: Size) -> Dim:
+        """A size as one of a tensor's shape: a free one by its expression, from which `sizes_of` finds it again."""
+        if not isinstance(size, Symbol):
+            return int(size)
+        name = str(size)
+        if len(name) >= MAX_SIZE_NAME or "?" in name:
+            return UNKNOWN
+        self._symbols[name] = size
+        return name
 
     def _operand(self, value: Value, node: OnnxNode) -> str:
         return value.id if isinstance(value, Activation) else self._constant(value, f"{node.name}.constant")

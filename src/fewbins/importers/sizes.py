@@ -12,6 +12,7 @@ free size of its own, named by its expression, so that equal expressions stay eq
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -126,6 +127,24 @@ def floor(size: Size) -> Size:
 def ceil(size: Size) -> Size:
     """The least whole size that is not less."""
     return size.ceil() if isinstance(size, Symbol) else -int(-size // 1)
+
+
+# What Symbol.floor calls a part of a product of free sizes.
+_FLOORED = re.compile(r"floor\((\d+/\d+)\*([^()]+)\)")
+
+
+def unrounded(size: Symbol) -> Symbol:
+    """The size with its rounded quotients taken as exact, which they are where they count a tensor's elements.
+
+    >>> unrounded((Symbol.of("height") // 2) * 3), unrounded(Symbol.of("height"))
+    (Symbol(3/2*height), Symbol(height))
+    """
+    exact = Symbol((), size.coefficient)
+    for name in size.names:
+        found = _FLOORED.fullmatch(name)
+        names, factor = (tuple(found[2].split("*")), Fraction(found[1])) if found else ((name,), Fraction(1))
+        exact = Symbol(tuple(sorted(exact.names + names)), exact.coefficient * factor)
+    return exact
 
 
 def _plain(ratio: Fraction) -> int | Fraction:

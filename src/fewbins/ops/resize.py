@@ -27,7 +27,7 @@ import numpy as np
 from fewbins.errors import GraphError
 from fewbins.graph import Dim, Graph, Node, Shape
 from fewbins.numerics import bilinear_weights
-from fewbins.ops.base import Array, Requantize, attributes, check_choice, fail, register
+from fewbins.ops.base import Array, Requantize, attributes, check_choice, fail, register, since
 from fewbins.ops.operands import centred, finish_levels
 from fewbins.ops.shapes import CONSTANT_ROLES, UNKNOWN, need_constants, need_rank, show
 
@@ -41,6 +41,9 @@ COORDINATES = (
     "tf_half_pixel_for_nn",
 )
 NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+PLACES = ("float32", "float64")
+TIE = 1e-6
+"""Under places "float32", a place this near to the middle between two elements is in the middle."""
 
 
 @attributes("Resize")
@@ -54,6 +57,7 @@ class ResizeAttrs:
         scales: output over input for height and width, or None; exactly one of sizes and scales is given.
         coordinates: how an output index becomes a place in the input; one of `COORDINATES`.
         nearest: how that place becomes an index in mode "nearest"; one of `NEAREST`.
+        places: the arithmetic of that place: "float32", as ONNX Runtime has it, or "float64".
         requantize: mode "linear" on levels only.
     """
 
@@ -63,12 +67,14 @@ class ResizeAttrs:
     coordinates: str = "half_pixel"
     nearest: str = "round_prefer_floor"
     requantize: Requantize | None = None
+    places: str = since(1, before="float64", default="float32")
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
         check_choice("Resize mode", self.mode, MODES)
         check_choice("Resize coordinates", self.coordinates, COORDINATES)
         check_choice("Resize nearest", self.nearest, NEAREST)
+        check_choice("Resize places", self.places, PLACES)
         if (self.sizes is None) == (self.scales is None):
             raise GraphError(f"Resize: exactly one of sizes ({self.sizes}) and scales ({self.scales}) must be given")
         if self.sizes is not None and min(self.sizes) < 1:
@@ -106,26 +112,24 @@ def infer_resize(node: Node, inputs: Sequence[Shape], params: Mapping[str, Shape
     return [tuple(result)]
 
 
-def source_coordinates(attrs: ResizeAttrs, axis: int, size: int, out: int) -> Array:
-    """Where each output index lies in the input, float64; every operation is one float64 operation, in this order.
+def source_coordinates(attrs: ResizeAttrs, axis: int, sizes: Sequence[int], outs: Sequence[int]) -> Array:
+    """Where each output index of an axis lies in the input, as float64; the rules are in docs/numerics.md, section 5.
 
-    With `scale = f64(scales[axis])`, or `f64(out) / f64(size)` where sizes are given, and output index `i`:
+    Args:
+        attrs: the operator's attributes.
+        axis: 0 for height, 1 for width.
+        sizes: height and width of the input.
+        outs: height and width of the output.
 
-    | coordinates | x |
-    |---|---|
-    | (any, when out = size and scale = 1) | i |
-    | half_pixel | (i + 0.5) / scale - 0.5 |
-    | pytorch_half_pixel | out > 1 ? (i + 0.5) / scale - 0.5 : 0 |
-    | align_corners | out > 1 ? (i * (size - 1)) / (out - 1) : 0 |
-    | asymmetric | i / scale |
-    | half_pixel_symmetric | (size / 2) * (1 - out / (scale * size)) + (i + 0.5) / scale - 0.5 |
-    | tf_half_pixel_for_nn | (i + 0.5) / scale |
+    Source: ONNX, operator Resize-19, attribute coordinate_transformation_mode; for "float32" ONNX Runtime 1.31, whose
+    results the test of this file compares.
 
-    Source: ONNX, operator Resize-19, attribute coordinate_transformation_mode.
-
-    >>> source_coordinates(ResizeAttrs("linear", sizes=(4, 4)), 0, 2, 4).tolist()
+    >>> source_coordinates(ResizeAttrs("linear", sizes=(4, 4)), 0, (2, 2), (4, 4)).tolist()
     [-0.25, 0.25, 0.75, 1.25]
     """
+    if attrs.places == "float32":
+        return _float32_places(attrs, axis, sizes, outs).astype(np.float64)
+    size, out = sizes[axis], outs[axis]
     scale = out / size if attrs.scales is None else float(attrs.scales[axis])
     i = np.arange(out, dtype=np.float64)
     if out == size and scale == 1.0:
@@ -143,15 +147,39 @@ def source_coordinates(attrs: ResizeAttrs, axis: int, size: int, out: int) -> Ar
     return offset + (i + 0.5) / scale - 0.5
 
 
+def _float32_places(attrs: ResizeAttrs, axis: int, sizes: Sequence[int], outs: Sequence[int]) -> Array:
+    size, out = np.float32(sizes[axis]), np.float32(outs[axis])
+    scale = out / size if attrs.scales is None else np.float32(attrs.scales[axis])
+    i, half = np.arange(outs[axis], dtype=np.float32), np.float32(0.5)
+    if scale == 1 or tuple(sizes) == tuple(outs):
+        return i
+    mode = attrs.coordinates
+    if mode == "align_corners":
+        return i * (size - np.float32(1)) / (out - np.float32(1)) if out > 1 else np.zeros(1, np.float32)
+    if mode == "asymmetric":
+        return np.asarray(i / scale)
+    if mode == "pytorch_half_pixel" and out == 1:
+        return np.zeros(1, np.float32)
+    if mode == "half_pixel_symmetric":
+        offset = (size / np.float32(2)) * (np.float32(1) - out / (scale * size))
+        return np.asarray(float(offset) + (i.astype(np.float64) + 0.5) / float(scale) - 0.5, np.float32)
+    place = (i + half) / scale
+    return np.asarray(place if mode == "tf_half_pixel_for_nn" else place - half)
+
+
 def nearest_index(attrs: ResizeAttrs, coordinates: Array, size: int) -> Array:
     """The input index for each coordinate x, clamped to 0..size-1.
 
-    round_prefer_floor: ceil(x - 0.5); round_prefer_ceil: floor(x + 0.5); floor; ceil.
+    round_prefer_floor: ceil(x - 0.5); round_prefer_ceil: floor(x + 0.5); floor; ceil. Under places "float32" the first
+    two take any x within `TIE` of the middle between two elements for the middle.
 
     >>> x = np.array([-0.25, 0.5, 1.5, 1.75])
     >>> [nearest_index(ResizeAttrs("nearest", (4, 4), nearest=mode), x, 3).tolist() for mode in NEAREST]
     [[0, 0, 1, 2], [0, 1, 2, 2], [0, 0, 1, 1], [0, 1, 2, 2]]
     """
+    if attrs.places == "float32":
+        below = np.floor(coordinates)
+        coordinates = np.where(np.abs(coordinates - below - 0.5) < TIE, below + 0.5, coordinates)
     rounded = {
         "round_prefer_floor": np.ceil(coordinates - 0.5),
         "round_prefer_ceil": np.floor(coordinates + 0.5),
@@ -172,7 +200,8 @@ def resize(node: Node, inputs: Sequence[Array], graph: Graph) -> list[Array]:
     """
     x, attrs = inputs[0], node.attrs
     shape = infer_resize(node, [x.shape], {})[0]
-    places = [source_coordinates(attrs, axis, x.shape[2 + axis], int(shape[2 + axis])) for axis in (0, 1)]
+    outs = [int(size) for size in shape[2:]]
+    places = [source_coordinates(attrs, axis, x.shape[2:], outs) for axis in (0, 1)]
     if attrs.mode == "nearest":
         rows, columns = (nearest_index(attrs, place, x.shape[2 + axis]) for axis, place in enumerate(places))
         return [np.ascontiguousarray(x[:, :, rows[:, None], columns])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
 from fewbins.importers.operators.folds import check_elements, normal_axis
 from fewbins.importers.problems import NodeError, show_shape
-from fewbins.importers.sizes import Size, Symbol, product
+from fewbins.importers.sizes import Size, Symbol, product, unrounded
 from fewbins.importers.values import Constant, OnnxNode, Value
 from fewbins.ops import BinaryAttrs, ReshapeAttrs
 
@@ -53,21 +54,35 @@ def reshape(
         # A quotient that cannot be expressed stays -1.
         whole = left.coefficient.denominator == 1 if isinstance(left, Symbol) else left == int(left)
         if not whole:
-            raise NodeError(f"cannot make {show_shape(sizes)} into {show_shape(wanted)}")
+            free = any(isinstance(size, Symbol) for size in sizes)
+            raise NodeError(f"cannot make {show_shape(sizes)} into {show_shape(wanted)}{f'; {FIX}' if free else ''}")
         wanted[slot] = left if isinstance(left, Symbol) else int(left)
-    shape: list[int] = []
-    for axis, size in enumerate(wanted):
-        if not isinstance(size, Symbol):
-            shape.append(int(size))
-        elif axis < len(sizes) and axis < len(x.shape) and size == sizes[axis]:
-            shape.append(0)
-        else:
-            shape.append(-1)
-    if shape.count(-1) > 1:
-        raise NodeError(f"cannot follow {show_shape(sizes)} into {show_shape(wanted)}; {FIX}")
     if tuple(wanted) == tuple(sizes):
         return x
-    return ctx.emit("Reshape", node, [x], ReshapeAttrs(tuple(shape)), suffix=suffix)
+    return ctx.emit("Reshape", node, [x], _attributes(len(x.shape), sizes, wanted), suffix=suffix, sizes=wanted)
+
+
+def _attributes(rank: int, sizes: Sequence[Size], wanted: Sequence[Size]) -> ReshapeAttrs:
+    """How the wanted sizes come from those of the input, of which the first `rank` are axes of it."""
+    shape = []
+    for slot, size in enumerate(wanted):
+        same_place = slot < min(len(sizes), rank) and size == sizes[slot]
+        shape.append((0 if same_place else -1) if isinstance(size, Symbol) else int(size))
+    if shape.count(-1) <= 1:
+        return ReshapeAttrs(tuple(shape))
+    axes, divisors = [-1] * len(shape), [1] * len(shape)
+    for slot, size in enumerate(wanted):
+        if shape[slot] != -1 or not isinstance(size, Symbol):
+            continue
+        for axis, have in enumerate(sizes[:rank]):
+            # A rounded quotient that is not exact leaves elements over, and that is refused when it runs.
+            ratio = unrounded(size) / unrounded(have) if isinstance(have, Symbol) and axis not in axes else size
+            if not isinstance(ratio, Symbol) and ratio > 0:
+                axes[slot], shape[slot], divisors[slot] = axis, Fraction(ratio).numerator, Fraction(ratio).denominator
+                break
+    if shape.count(-1) > 1:
+        raise NodeError(f"cannot follow {show_shape(sizes)} into {show_shape(wanted)}; {FIX}")
+    return ReshapeAttrs(tuple(shape), tuple(axes), tuple(divisors))
 
 
 @lowers("Reshape", 5, 13, 14, 19, 21, 23, 24, 25)
