@@ -9,7 +9,6 @@ import numpy as np
 
 from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
-from fewbins.importers.operators.rows import from_image, to_image
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.values import Activation, Array, Constant, OnnxNode, Value
 from fewbins.ops import BatchNormAttrs, BinaryAttrs, GemmAttrs, ReshapeAttrs, TransposeAttrs
@@ -109,7 +108,5 @@ def _batch_normalization(ctx: Context, node: OnnxNode) -> Sequence[Value | None]
     missing = [role for role, value in params.items() if value is None]
     if missing:
         raise NodeError(f"{', '.join(missing)} missing; the file is not valid ONNX")
-    rank = len(x.shape)
-    image, _ = to_image(ctx, node, x) if rank == 3 else (x, rank)
-    y = ctx.emit("BatchNormalization", node, [image], BatchNormAttrs(node.number("epsilon", 1e-5)), params)
-    return [from_image(ctx, node, y, 3) if rank == 3 else y, *[None] * (len(node.outputs) - 1)]
+    y = ctx.emit("BatchNormalization", node, [x], BatchNormAttrs(node.number("epsilon", 1e-5)), params)
+    return [y, *[None] * (len(node.outputs) - 1)]
