@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
+import tempfile
 import threading
 
 import numpy as np
@@ -181,3 +185,43 @@ def test_what_no_session_takes_is_an_error_of_ours_in_one_line(make, says):
     with pytest.raises(fewbins.FewbinsError, match=says) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_threads_are_those_that_really_run():
+    assert fewbins.Session(digits_bytes(), threads=3).threads == 3
+    # 100 stacks do not fit into 100 MB of addresses: some threads are refused, and the run goes on with the others.
+    code = (
+        "import resource, sys, fewbins, numpy as np\n"
+        "session = fewbins.Session(sys.argv[1], threads=100)\n"
+        "pages = int(open('/proc/self/statm').read().split()[0])\n"
+        "limit = pages * resource.getpagesize() + 100_000_000\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "print(session.threads, session.run(np.zeros((40, 1, 8, 8), np.float32)).shape)"
+    )
+    with tempfile.NamedTemporaryFile(suffix=".fewbins") as file:
+        file.write(digits_bytes())
+        file.flush()
+        done = subprocess.run([sys.executable, "-c", code, file.name], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    threads, shape = done.stdout.split(maxsplit=1)
+    assert 1 <= int(threads) < 100 and shape.strip() == "(40, 10)"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"isa": "scalar", "kernel": "u4_1x8k4__scalar"}, "kernel 'u4_1x8k4__scalar' fits no layer"),
+        ({"kernel": "add_float__scalar"}, "kernel 'add_float__scalar' fits no layer"),
+        ({"kernel": "nothing"}, "kernel 'nothing' is unknown"),
+    ],
+)
+def test_a_forced_kernel_that_no_layer_takes_is_refused_by_name(options, message):
+    with pytest.raises(fewbins.ArgumentError, match=message):
+        fewbins.Session(digits_bytes(), **options)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="needs a second architecture to name")
+def test_an_instruction_set_of_another_architecture_is_refused():
+    other = "neon" if platform.machine() == "x86_64" else "avx2"
+    with pytest.raises(fewbins.ArgumentError, match=f"isa '{other}' is an instruction set of another architecture"):
+        fewbins.Session(digits_bytes(), isa=other)

@@ -143,10 +143,25 @@ Isa lower_to_cap(Isa cap) { return detect_isa(words_here(), cap); }
 
 const char* isa_name(Isa isa) { return kNames[static_cast<std::size_t>(isa)]; }
 
+bool is_of_this_architecture(Isa isa) {
+#if defined(__x86_64__)
+  return isa < Isa::neon;
+#elif defined(__aarch64__)
+  return isa == Isa::scalar || isa >= Isa::neon;
+#elif defined(__arm__)
+  return isa == Isa::scalar || isa == Isa::neon;
+#else
+  return isa == Isa::scalar;
+#endif
+}
+
 std::string isa_names() {
   std::string names;
-  for (const char* name : kNames) names += (names.empty() ? "" : ", ") + std::string(name);
-  return names + ", vnni";
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (!is_of_this_architecture(static_cast<Isa>(i))) continue;
+    names += (names.empty() ? "" : ", ") + std::string(kNames[i]);
+  }
+  return names + (is_of_this_architecture(Isa::avx512vnni) ? ", vnni" : "");
 }
 
 bool parse_isa(const std::string& name, Isa& isa, std::string& error) {
@@ -154,10 +169,14 @@ bool parse_isa(const std::string& name, Isa& isa, std::string& error) {
   const std::string full = name == "vnni" ? "avx512vnni" : name;
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     if (full != kNames[i]) continue;
+    if (!is_of_this_architecture(static_cast<Isa>(i))) {
+      error = "is an instruction set of another architecture";
+      break;
+    }
     isa = static_cast<Isa>(i);
     return true;
   }
-  error = "FEWBINS_ISA='" + name + "' is unknown; write one of: " + isa_names() + "; or unset it";
+  error = "'" + name + "' " + (error.empty() ? "is unknown" : error) + " (expected one of: " + isa_names() + ")";
   return false;
 }
 
@@ -166,7 +185,10 @@ Isa cap_from_env(std::string& error) {
   const char* text = std::getenv("FEWBINS_ISA");
   if (text == nullptr || *text == '\0') return detect_isa();
   Isa cap = Isa::scalar;
-  if (!parse_isa(text, cap, error)) return Isa::scalar;
+  if (!parse_isa(text, cap, error)) {
+    error = "FEWBINS_ISA " + error;
+    return Isa::scalar;
+  }
   return lower_to_cap(cap);
 }
 

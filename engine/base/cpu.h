@@ -66,11 +66,14 @@ bool runs_here(Isa isa);
 /// "scalar", "avx2", "avx512vnni", ...
 const char* isa_name(Isa isa);
 
+/// Whether this build has kernels of a set at all: x86 sets on x86, ARM sets on ARM.
+bool is_of_this_architecture(Isa isa);
+
 /// Every name that parse_isa() takes: "scalar, ssse3, ...".
 std::string isa_names();
 
-/// Reads a name as FEWBINS_ISA takes it: one of isa_name(), or vnni for avx512vnni.
-/// Returns false and leaves `isa` alone when the name is unknown; `error` then says what is allowed.
+/// Reads a name as FEWBINS_ISA takes it: one of isa_name() on this architecture, or vnni for avx512vnni.
+/// Returns false and leaves `isa` alone for any other; `error` then says, after the name, what is allowed.
 bool parse_isa(const std::string& name, Isa& isa, std::string& error);
 
 /// The best set of this machine that `cap` includes.

@@ -82,6 +82,12 @@ class BlockedSignals {
   sigset_t saved_;
 };
 
+// Gives the workers back, however their use ended.
+struct Release {
+  std::atomic<bool>& busy;
+  ~Release() { busy.store(false, std::memory_order_release); }
+};
+
 }  // namespace
 
 // One loop at a time. Workers join it through `gate_`: bit 0 says that the loop is open, the bits above count the
@@ -110,6 +116,8 @@ struct ThreadPool::Impl {
 
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
+
+  [[nodiscard]] int workers() const { return static_cast<int>(threads_.size()); }
 
   void run(int64_t count, int64_t grain, Call call, void* context) {
     count_ = count;
@@ -214,11 +222,8 @@ void ThreadPool::run_loop(int64_t count, int64_t grain, Call call, void* context
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   if (threads_ > 1 && count > grain && !inside_loop && !busy_.exchange(true, std::memory_order_acquire)) {
-    struct Release {
-      std::atomic<bool>& busy;
-      ~Release() { busy.store(false, std::memory_order_release); }
-    } const release{busy_};
-    if (impl_ == nullptr) impl_ = std::make_unique<Impl>(threads_ - 1);
+    const Release release{busy_};
+    start_workers();
     impl_->run(count, grain, call, context);
     return;
   }
@@ -228,9 +233,27 @@ void ThreadPool::run_loop(int64_t count, int64_t grain, Call call, void* context
 
 bool ThreadPool::is_inside_loop() { return inside_loop; }
 
+// For who holds busy_.
+void ThreadPool::start_workers() {
+  if (impl_ != nullptr) return;
+  impl_ = std::make_unique<Impl>(threads_ - 1);
+  running_.store(1 + impl_->workers(), std::memory_order_release);
+}
+
+int ThreadPool::running() {
+  if (threads_ == 1) return 1;
+  while (running_.load(std::memory_order_acquire) == 0) {
+    if (busy_.exchange(true, std::memory_order_acquire)) continue;  // who holds it is starting them
+    const Release release{busy_};
+    start_workers();
+  }
+  return running_.load(std::memory_order_acquire);
+}
+
 // The child has none of the workers: their handles are given up, not joined. The next loop starts new ones.
 void ThreadPool::after_fork_in_child() {
   static_cast<void>(impl_.release());
+  running_.store(0, std::memory_order_relaxed);
   busy_.store(false, std::memory_order_relaxed);
 }
 

@@ -23,6 +23,9 @@ class ThreadPool final : private ForkListener {
   // The largest number of threads that may work on one loop, the caller included.
   [[nodiscard]] int size() const { return threads_; }
 
+  // How many really do: fewer than size() where the system did not let the process start them all. Starts them.
+  [[nodiscard]] int running();
+
   // FEWBINS_NUM_THREADS, else the smaller of the CPUs this process may use and its cgroup's quota. At least 1.
   [[nodiscard]] static int default_threads();
 
@@ -56,12 +59,14 @@ class ThreadPool final : private ForkListener {
  private:
   using Call = void (*)(void* context, int64_t begin, int64_t end, int slot);
   void run_loop(int64_t count, int64_t grain, Call call, void* context);
+  void start_workers();
 
   void after_fork_in_child() override;
 
   struct Impl;
   int threads_;
   std::atomic<bool> busy_{false};  // a loop is using the workers
+  std::atomic<int> running_{0};    // 0: the workers have not been started
   std::unique_ptr<Impl> impl_;     // made by the first loop that needs workers; touched only by who holds busy_
 };
 

@@ -76,7 +76,8 @@ typedef struct fewbins_options {
   int32_t threads;      /* of one run; 0: FEWBINS_NUM_THREADS, else what affinity and cgroup allow */
   int32_t check_finite; /* not 0: NaN and infinity in an input are errors */
   const char* isa;      /* cap on the instruction set, "avx2"; NULL: FEWBINS_ISA, else the best of this CPU */
-  const char* kernel;   /* a kernel to use wherever it fits; NULL: the engine's choice */
+  const char*
+      kernel; /* layers that it fits take it, an error where it fits none; NULL: FEWBINS_KERNEL, or our choice */
 } fewbins_options;
 
 #define FEWBINS_OPTIONS_INIT {sizeof(fewbins_options), 0, 0, NULL, NULL}

@@ -82,7 +82,7 @@ const GemmKernel* select_lut4(Isa cap, const GemmProblem& problem, std::string_v
     if (forced == kernel.name) return &kernel;
     if (best == nullptr || kernel.isa > best->isa) best = &kernel;
   }
-  if (!forced.empty() || best->isa == Isa::scalar || problem.m == 0 || problem.m > best->mr) return nullptr;
+  if (best->isa == Isa::scalar || problem.m == 0 || problem.m > best->mr) return nullptr;
   // Measured on Zen 5: without an 8-bit dot product, ymm decode at 34 GB/s, which is more than DRAM needs and less than
   // the last-level cache does; xmm decode at half of that.
   if (best->isa == Isa::ssse3) return nullptr;

@@ -127,6 +127,8 @@ class ConvOp final : public NodeOp {
   std::unique_ptr<OpState> prepare(const PrepareArgs& args) const override;
   void run(const RunArgs& args) const override;
 
+  [[nodiscard]] std::string_view kernel_name() const { return product_->kernel_name(); }
+
  private:
   // (O, I, kH, kW) to [O][kH * kW][I].
   template <class T>
@@ -250,6 +252,11 @@ std::unique_ptr<Op> make_conv(const NodeDef& node, const OpContext& context) {
   const ProductShape& shape = parts.shape;
   if (shape.groups > 1 && shape.channels == 1 && shape.columns == 1)
     return make_depthwise(node, context, std::move(parts));
+  // A forced row of products asks for the direct form where it can do this layer, and for nothing where it cannot.
+  if (!context.forced_kernel.empty()) {
+    auto direct = std::make_unique<ConvOp>(node, context, parts);
+    if (direct->kernel_name() == context.forced_kernel) return direct;
+  }
   if (auto winograd = make_winograd(node, context, parts)) return winograd;
   return std::make_unique<ConvOp>(node, context, std::move(parts));
 }

@@ -124,15 +124,12 @@ std::optional<double> predict_direct(const OpContext& context, const ConvParts& 
 }
 
 std::optional<WinogradChoice> choose_winograd(const OpContext& context, const ConvParts& parts, const ConvSize& size) {
-  if (context.forced_kernel.empty()) {
-    std::optional<Fastest> best = fastest(context, parts, size);
-    return best ? std::move(best->form) : std::nullopt;
-  }
   for (const WinogradKernel& transforms : winograd_kernels()) {
     if (transforms.name != context.forced_kernel || !isa_includes(context.isa, transforms.isa)) continue;
     if (auto weights = weights_for(transforms, context, parts)) return WinogradChoice{&transforms, std::move(*weights)};
   }
-  return std::nullopt;
+  std::optional<Fastest> best = fastest(context, parts, size);
+  return best ? std::move(best->form) : std::nullopt;
 }
 
 std::optional<double> predict_best(const OpContext& context, const ConvParts& parts, const ConvSize& size) {

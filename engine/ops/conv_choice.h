@@ -29,7 +29,7 @@ struct WinogradChoice {
   const WinogradKernel* transforms;
   WinogradWeights weights;
 };
-// For a convolution with a Winograd window: the form that a forced kernel asks for; without one the form with the least
+// For a convolution with a Winograd window: the form that a forced Winograd row asks for; else the form with the least
 // predicted time, if that is less than the direct product's. Only forms that are exact for these weights and levels.
 std::optional<WinogradChoice> choose_winograd(const OpContext& context, const ConvParts& parts, const ConvSize& size);
 

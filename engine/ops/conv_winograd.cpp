@@ -329,6 +329,7 @@ std::unique_ptr<Op> make_winograd(const NodeDef& node, const OpContext& context,
   if (!parts.integer || !has_winograd_window(parts)) return nullptr;
   std::optional<WinogradChoice> choice = choose_winograd(context, parts, declared_size(node, context, parts));
   if (!choice) return nullptr;
+  context.note_kernel(choice->transforms->name);
   return std::make_unique<WinogradOp>(node, context, std::move(parts), *choice->transforms, std::move(choice->weights));
 }
 

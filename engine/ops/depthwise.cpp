@@ -36,6 +36,7 @@ class DepthwiseOp final : public NodeOp {
     padding_ = AlignedBytes(channels * element_bytes());
     if (!parts_.integer) {
       kernel_ = &select_depthwise(Family::depthwise_f32, context.isa, context.forced_kernel);
+      context.note_kernel(kernel_->name);
       packed_ = AlignedBytes(packed_depthwise_bytes(*kernel_, taps, channels));
       pack_depthwise_f32(*kernel_, parts_.weights.floats.data(), taps, channels, packed_.data());
       parts_.weights = {};
@@ -46,6 +47,7 @@ class DepthwiseOp final : public NodeOp {
     const ActivationLevels levels{input.lo, input.hi};
     const bool few = depthwise_fits16(w, taps, channels, levels);
     kernel_ = &choose(few, context);
+    context.note_kernel(kernel_->name);
     packed_ = AlignedBytes(packed_depthwise_bytes(*kernel_, taps, channels));
     pack_depthwise(*kernel_, w, taps, channels, packed_.data(), levels);
     std::memset(padding_.data(), input.zero_point - input.lo, channels);

@@ -41,9 +41,14 @@ struct OpContext {
   MemoryBudget& budget;  // of the load; charge it before allocating by a number that comes from the file
   Isa isa = Isa::scalar;
   std::string_view forced_kernel;  // name of a row of kernels.inc, or empty
+  bool* forced_taken = nullptr;    // where it is noted that a layer took that row
 
   // The dtype, affine and shape of a node's operand or output. Free sizes are -1 in dims.
   [[nodiscard]] TensorDesc desc(std::string_view tensor) const;
+  // Called by an operator with the kernel that it has chosen.
+  void note_kernel(std::string_view name) const {
+    if (forced_taken != nullptr && name == forced_kernel) *forced_taken = true;
+  }
   // nullptr when the operand is not a constant.
   [[nodiscard]] const Constant* constant(std::string_view tensor) const { return model.find_constant(tensor); }
 };

@@ -33,19 +33,17 @@ Product::Product(const OpContext& context, const ProductShape& shape, const Inte
     u4_zero_ = u4_weight_zero(all).value();
     for (const int8_t w : weights.values) u4_weights.push_back(static_cast<int8_t>(w + u4_zero_));
     all.w = u4_weights.data();
-  } else if (const GemmKernel* lut4 =
-                 weights.indices.empty()
-                     ? nullptr
-                     : select_lut4(context.isa,
-                                   {.n = all.n, .taps = all.taps, .channels = all.channels, .m = index(shape.rows)},
-                                   context.forced_kernel)) {
-    kernel_ = lut4;
   } else {
     const GemmChoice choice =
         choose_gemm(Family::dot16, context.isa, all, levels, context.forced_kernel, index(shape.rows));
     kernel_ = choice.kernel;
     block_ = choice.block;
+    if (!weights.indices.empty() && kernel_->name != context.forced_kernel) {
+      const GemmProblem problem{.n = all.n, .taps = all.taps, .channels = all.channels, .m = index(shape.rows)};
+      if (const GemmKernel* lut4 = select_lut4(context.isa, problem, context.forced_kernel)) kernel_ = lut4;
+    }
   }
+  context.note_kernel(kernel_->name);
   panel_bytes_ = panel_bytes(*kernel_, all.taps, all.channels, block_);
   plan_chunks();
   packed_ = AlignedBytes(memory_size(Size(shape.groups) * panels_ * panel_bytes_));
@@ -68,6 +66,7 @@ Product::Product(const OpContext& context, const ProductShape& shape, const std:
   const size_t channels = index(shape.channels);
   const GemmProblem problem{.n = columns, .taps = taps, .channels = channels};
   kernel_ = &select_gemm(Family::f32, context.isa, problem, context.forced_kernel);
+  context.note_kernel(kernel_->name);
   panel_bytes_ = panel_bytes(*kernel_, taps, channels, 0);
   plan_chunks();
   packed_ = AlignedBytes(memory_size(Size(shape.groups) * panels_ * panel_bytes_));

@@ -58,7 +58,7 @@ size_t Program::value_of(const std::string& name) {
 }
 
 void Program::add_steps() {
-  const OpContext context{model_, model_.budget, options_.isa, options_.kernel};
+  const OpContext context{model_, model_.budget, options_.isa, options_.kernel, &took_kernel_};
   steps_.reserve(model_.nodes.size());
   for (const NodeDef& node : model_.nodes) {
     model_.budget.set_place(node.text());

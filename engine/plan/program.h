@@ -15,7 +15,7 @@ namespace fewbins {
 
 struct ProgramOptions {
   Isa isa = Isa::scalar;
-  std::string kernel;  // name of a kernel to use wherever it fits, or empty
+  std::string kernel;  // name of a kernel that layers take where it fits them, or empty
 
   friend bool operator==(const ProgramOptions&, const ProgramOptions&) = default;
 };
@@ -49,6 +49,8 @@ class Program {
 
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] const ProgramOptions& options() const { return options_; }
+  // Whether a layer took the kernel of the options.
+  [[nodiscard]] bool took_kernel() const { return took_kernel_; }
   [[nodiscard]] const std::vector<Value>& values() const { return values_; }
   [[nodiscard]] const std::vector<ProgramStep>& steps() const { return steps_; }
   [[nodiscard]] const std::vector<size_t>& inputs() const { return inputs_; }
@@ -61,6 +63,7 @@ class Program {
 
   Model model_;
   ProgramOptions options_;
+  bool took_kernel_ = false;
   std::vector<Value> values_;
   std::unordered_map<std::string, size_t> numbers_;
   std::vector<AlignedBytes> laid_out_;  // constant operands

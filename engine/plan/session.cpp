@@ -29,13 +29,41 @@ std::vector<Dims> dims_of(std::span<const InputView> inputs) {
   return dims;
 }
 
+std::string forced_kernel(const SessionOptions& options) {
+  if (!options.kernel.empty()) return options.kernel;
+  const char* text = std::getenv("FEWBINS_KERNEL");
+  return text == nullptr ? "" : text;
+}
+
+// "kernel 'x'", and where it was asked for.
+std::string named(const std::string& kernel, const SessionOptions& options) {
+  return "kernel '" + kernel + (options.kernel.empty() ? "' (FEWBINS_KERNEL)" : "'");
+}
+
 ProgramOptions program_options(const SessionOptions& options) {
-  std::string kernel = options.kernel;
-  if (kernel.empty())
-    if (const char* text = std::getenv("FEWBINS_KERNEL")) kernel = text;
-  if (!kernel.empty() && find_kernel(kernel) == nullptr)
-    fail(ErrorCode::invalid_argument, "kernel '", kernel, "' is unknown; `fewbins doctor` lists the kernels");
-  return {choose_isa(options.isa), std::move(kernel)};
+  const Isa isa = choose_isa(options.isa);
+  std::string kernel = forced_kernel(options);
+  if (kernel.empty()) return {isa, {}};
+  const KernelRow* row = find_kernel(kernel);
+  if (row == nullptr)
+    fail(ErrorCode::invalid_argument, named(kernel, options),
+         " is unknown; `fewbins doctor --kernels` lists the kernels");
+  if (!isa_includes(isa, row->isa))
+    fail(ErrorCode::invalid_argument, named(kernel, options), " needs ", isa_name(row->isa),
+         ", and this session may use ", isa_name(isa), " at most");
+  return {isa, std::move(kernel)};
+}
+
+// A kernel that was asked for and that no layer takes is a mistake. A float model under FEWBINS_KERNEL is not: the
+// variable is meant for the quantized model, and calibration and comparisons open the float one beside it.
+void check_forced_kernel(const Program& program, const SessionOptions& options) {
+  const std::string& kernel = program.options().kernel;
+  if (kernel.empty() || program.took_kernel()) return;
+  const bool is_float =
+      std::ranges::none_of(program.values(), [](const Value& value) { return value.desc.dtype == DType::levels; });
+  if (options.kernel.empty() && is_float) return;
+  fail(ErrorCode::invalid_argument, program.model().source, ": ", named(kernel, options),
+       " fits no layer of this model; `fewbins inspect` shows what its layers take");
 }
 
 bool all_finite(const float* values, int64_t count) {
@@ -73,8 +101,7 @@ Isa choose_isa(const std::string& option) {
   if (!error.empty()) fail(ErrorCode::invalid_argument, error);
   if (option.empty()) return isa;
   Isa cap = Isa::scalar;
-  if (!parse_isa(option, cap, error))
-    fail(ErrorCode::invalid_argument, "isa '", option, "' is unknown (expected one of: ", isa_names(), ")");
+  if (!parse_isa(option, cap, error)) fail(ErrorCode::invalid_argument, "isa ", error);
   for (int i = kIsaCount - 1; i > 0; --i) {
     const auto both = static_cast<Isa>(i);
     if (runs_here(both) && isa_includes(isa, both) && isa_includes(cap, both)) return both;
@@ -83,15 +110,18 @@ Isa choose_isa(const std::string& option) {
 }
 
 std::unique_ptr<Session> Session::open(const std::string& path, const SessionOptions& options) {
-  return std::make_unique<Session>(Program::open(path, program_options(options)), options);
+  std::shared_ptr<const Program> program = Program::open(path, program_options(options));
+  check_forced_kernel(*program, options);
+  return std::make_unique<Session>(std::move(program), options);
 }
 
 std::unique_ptr<Session> Session::open(std::span<const std::byte> bytes, const SessionOptions& options) {
   const auto copy = std::make_shared<AlignedBytes>(bytes.size());
   std::ranges::copy(bytes, copy->data());
   Model model = load_model({copy->data(), copy->size()}, "<memory>", copy);
-  return std::make_unique<Session>(std::make_shared<const Program>(std::move(model), program_options(options)),
-                                   options);
+  auto program = std::make_shared<const Program>(std::move(model), program_options(options));
+  check_forced_kernel(*program, options);
+  return std::make_unique<Session>(std::move(program), options);
 }
 
 Session::Session(std::shared_ptr<const Program> program, const SessionOptions& options)

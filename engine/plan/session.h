@@ -17,9 +17,11 @@
 namespace fewbins {
 
 struct SessionOptions {
-  int threads = 0;            // 0: FEWBINS_NUM_THREADS, else what affinity and cgroup allow
-  std::string isa;            // cap on the instruction set; empty: FEWBINS_ISA, else the best of this CPU
-  std::string kernel;         // empty: FEWBINS_KERNEL, else the engine's choice
+  int threads = 0;  // 0: FEWBINS_NUM_THREADS, else what affinity and cgroup allow
+  std::string isa;  // cap on the instruction set; empty: FEWBINS_ISA, else the best of this CPU
+  // Layers take it where it fits them and choose as usual elsewhere; an error where it fits none. Empty:
+  // FEWBINS_KERNEL.
+  std::string kernel;
   bool check_finite = false;  // NaN and infinities in float inputs and before quantization are errors
 };
 
@@ -65,7 +67,8 @@ class Session {
   ~Session();
 
   [[nodiscard]] const Program& program() const { return *program_; }
-  [[nodiscard]] int threads() const { return pool_.size(); }
+  // How many threads a run has at most: fewer than were asked for where the system refused some.
+  [[nodiscard]] int threads() { return pool_.running(); }
 
   // The sizes of the outputs for these sizes of the inputs.
   std::vector<Dims> output_dims(std::span<const Dims> inputs);

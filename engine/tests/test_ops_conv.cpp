@@ -161,4 +161,43 @@ BOOST_AUTO_TEST_CASE(depthwise_lines_give_the_levels_of_the_scalar_kernels_on_ev
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_forced_row_changes_only_the_layers_that_can_take_it) {
+  constexpr int64_t kChannels = 64;
+  testing::Random random;
+  const AffineInfo levels{0.5F, 0, -8, 7};  // below 0, which u4 rows do not take
+  std::vector<uint8_t> x(static_cast<size_t>(28 * 28 * kChannels));
+  std::vector<int8_t> w(static_cast<size_t>(kChannels * kChannels * 9));
+  for (auto& u : x) u = static_cast<uint8_t>(random.integer(0, 15));
+  for (auto& q : w) q = static_cast<int8_t>(random.integer(-7, 7));
+  OneOp op("Conv",
+           R"({"kernel":[3,3],"strides":[1,1],"pads":[1,1,1,1],"dilations":[1,1],"groups":1,"auto_pad":"explicit",)"
+           R"("clamp":null,"requantize":{"kind":"float","lo":-8,"hi":7,"negate_residual":false}})");
+  op.input(DType::levels, levels, {1, kChannels, 28, 28})
+      .param<int8_t>("weight", DType::i8, {kChannels, kChannels, 3, 3}, w)
+      .param<int32_t>("bias", DType::i32, {kChannels}, std::vector<int32_t>(kChannels, 3))
+      .param<float>("multiplier", DType::f32, {kChannels}, std::vector<float>(kChannels, 0.002F))
+      .output(DType::levels, levels, {1, kChannels, 28, 28});
+  const auto run = [&](Isa isa, std::string_view forced, std::string* form) {
+    return op.run<uint8_t>({{1, kChannels, 28, 28}}, {x.data()}, isa, 1, form, forced);
+  };
+  std::string forced_form;
+  const auto want = run(Isa::scalar, "dot32_1x8k4__scalar", &forced_form);
+  BOOST_TEST(forced_form == "direct");
+  for (int level = 0; level < kIsaCount; ++level) {
+    const Isa isa = static_cast<Isa>(level);
+    if (!runs_here(isa)) continue;
+    std::string usual_form;
+    BOOST_TEST((run(isa, {}, &usual_form) == want));
+    if (isa == Isa::avx2) BOOST_TEST(usual_form.starts_with("winograd"), usual_form);
+    for (const char* forced : {"u4_1x8k4__scalar", "depthwise_dot32__scalar"}) {
+      BOOST_TEST((run(isa, forced, &forced_form) == want));
+      BOOST_TEST(forced_form == usual_form, forced);
+    }
+    BOOST_TEST((run(isa, "dot32_1x8k4__scalar", &forced_form) == want));
+    BOOST_TEST(forced_form == "direct");
+    BOOST_TEST((run(isa, "winograd_f2x2_i16__scalar", &forced_form) == want));
+    BOOST_TEST(forced_form == "winograd f2x2_i16", forced_form);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "kernels/kernels.h"
 #include "model_bytes.h"
 #include "plan/arena.h"
 #include "plan/self_test.h"
@@ -336,6 +337,31 @@ BOOST_AUTO_TEST_CASE(options_that_make_no_sense_are_refused) {
               ErrorCode::invalid_argument));
   BOOST_TEST((code_of(with({.threads = 1, .isa = {}, .kernel = "none_such", .check_finite = false}), "none_such") ==
               ErrorCode::invalid_argument));
+}
+
+BOOST_AUTO_TEST_CASE(a_forced_kernel_that_no_layer_can_take_is_refused_by_name) {
+  const auto with = [](const ModelBytes& model, const char* isa, const char* kernel) {
+    return [&model, options = SessionOptions{1, isa, kernel, false}] { open(model, options); };
+  };
+  const ModelBytes model = quantized_model();
+  BOOST_CHECK_NO_THROW(with(model, "scalar", "dot32_1x8k4__scalar")());
+  // Its activations begin below 0, which products of 4 bits do not take.
+  BOOST_TEST((code_of(with(model, "scalar", "u4_1x8k4__scalar"), "kernel 'u4_1x8k4__scalar' fits no layer") ==
+              ErrorCode::invalid_argument));
+  BOOST_TEST(
+      (code_of(with(relu_model(), "scalar", "dot32_1x8k4__scalar"), "fits no layer") == ErrorCode::invalid_argument));
+  for (const KernelRow& row : kernel_rows())
+    if (row.isa != Isa::scalar)
+      BOOST_TEST((code_of(with(model, "scalar", row.name), "and this session may use scalar at most") ==
+                  ErrorCode::invalid_argument));
+}
+
+BOOST_AUTO_TEST_CASE(a_kernel_forced_by_the_environment_leaves_float_models_alone) {
+  setenv("FEWBINS_KERNEL", "u4_1x8k4__scalar", 1);
+  BOOST_CHECK_NO_THROW(open(relu_model(), {.threads = 1, .isa = {}, .kernel = {}, .check_finite = false}));
+  BOOST_TEST((code_of([] { open(quantized_model()); }, "'u4_1x8k4__scalar' (FEWBINS_KERNEL) fits no layer") ==
+              ErrorCode::invalid_argument));
+  unsetenv("FEWBINS_KERNEL");
 }
 
 BOOST_AUTO_TEST_CASE(operators_and_attributes_of_a_later_release_are_refused) {

@@ -218,6 +218,13 @@ BOOST_AUTO_TEST_CASE(a_forked_child_of_a_pool_that_has_thrown_works) {
   BOOST_TEST(status == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_pool_says_how_many_threads_it_runs_on) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    BOOST_TEST(pool.running() == threads);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(impossible_numbers_of_threads_are_refused) {
   BOOST_CHECK_THROW(ThreadPool(-1), Error);
   BOOST_CHECK_THROW(ThreadPool(5000), Error);

@@ -50,7 +50,8 @@ class Session:
         model: path of a .fewbins file, its bytes, or a QuantizedModel.
         threads: how many threads one run uses; None takes FEWBINS_NUM_THREADS, else what affinity and cgroup allow.
         isa: cap on the instruction set ("scalar", "avx2", "vnni", ...); None takes FEWBINS_ISA, else the best here.
-        kernel: name of a kernel to use wherever it fits, for tests and benchmarks.
+        kernel: name of a kernel for the layers that it fits, for tests and benchmarks; the others choose as usual. None
+            takes FEWBINS_KERNEL.
         check_finite: raise ArgumentError when an input holds NaN or infinity.
 
     Attributes:
@@ -91,6 +92,11 @@ class Session:
             return []
         rows = json.loads(header).get("unread_inputs", [])
         return [TensorInfo(row["name"], row["type"], list(row["shape"])) for row in rows]
+
+    @property
+    def threads(self) -> int:
+        """How many threads a run really has: fewer than were asked for where the system refused some."""
+        return int(self._engine.threads)
 
     def __reduce__(self) -> tuple[Any, ...]:
         threads, isa, kernel, check_finite = self._options

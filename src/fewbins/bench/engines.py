@@ -8,8 +8,11 @@ optimisations; 7-bit weights where the CPU has no VNNI, since its kernels satura
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +28,20 @@ FULL_RANGE = ("avxvnni", "vnni", "none")  # caps under which int8 products do no
 CAPS = ("avx2", "avxvnni", "avx512", "vnni", "none")
 
 
-def make(engine: str, path: Path, cap: str, threads: int) -> Callable[[], Any]:
-    """The call to time.
+@dataclass(frozen=True)
+class Engine:
+    """The call to time, and how many threads it really has."""
+
+    run: Callable[[], Any]
+    threads: int
+
+    def __call__(self) -> Any:
+        """One run."""
+        return self.run()
+
+
+def make(engine: str, path: Path, cap: str, threads: int) -> Engine:
+    """An engine, ready to be timed.
 
     Raises:
         DataError: the engine is unknown or not installed.
@@ -55,25 +70,39 @@ def _sample(shape: list[int], seed: int = 0) -> Any:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def _derived(path: Path, suffix: str) -> Path:
-    """A file derived from the network, kept in the cache; stale where the network is newer."""
-    target = cache_dir() / f"{path.stem}{suffix}"
-    if target.is_file() and target.stat().st_mtime < path.stat().st_mtime:
-        target.unlink()
-    return target
+def derived_path(path: Path, recipe: Mapping[str, object]) -> Path:
+    """Where the cache keeps what a recipe makes of a network.
+
+    The name has a digest of the network's bytes (those of its external data too) and of the recipe, so another network,
+    another version of a tool or another option is another file, whatever it is called and however old it is.
+    """
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+    files = [path]
+    initializers = onnx.load(os.fspath(path), load_external_data=False).graph.initializer
+    outside = [ExternalDataInfo(tensor) for tensor in initializers if uses_external_data(tensor)]
+    files += sorted({path.parent / info.location for info in outside})
+    for file in files:
+        digest.update(f"{file.stat().st_size}:".encode())
+        with open(file, "rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return cache_dir() / f"{path.stem}-{digest.hexdigest()[:20]}.onnx"
 
 
-def _fewbins(path: Path, threads: int, scheme: str) -> Callable[[], Any]:
+def _fewbins(path: Path, threads: int, scheme: str) -> Engine:
     _, shape = _input(path)
     # Never from the cache: what is measured is what this version of fewbins makes of the network.
     images = np.concatenate([_sample(shape, seed) for seed in range(2)])
     model = quantize(load_onnx(path), images, scheme=scheme)
     session = Session(model, threads)
     x = _sample(shape)
-    return lambda: session.run(x)
+    return Engine(lambda: session.run(x), session.threads)
 
 
-def _ort(onnxruntime: Any, path: Path, threads: int) -> Callable[[], Any]:
+def _ort(onnxruntime: Any, path: Path, threads: int) -> Engine:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -81,14 +110,18 @@ def _ort(onnxruntime: Any, path: Path, threads: int) -> Callable[[], Any]:
     session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     value = session.get_inputs()[0]
     feed = {value.name: _sample([n if isinstance(n, int) else 1 for n in value.shape])}
-    return lambda: session.run(None, feed)[0]
+    return Engine(lambda: session.run(None, feed)[0], session.get_session_options().intra_op_num_threads)
 
 
 def _qdq(path: Path, reduce_range: bool) -> Path:
-    target = _derived(path, ".qdq7.onnx" if reduce_range else ".qdq8.onnx")
+    import onnx
+    import onnxruntime
+    from onnxruntime import quantization
+
+    versions = {"onnxruntime": onnxruntime.__version__, "onnx": onnx.__version__}
+    target = derived_path(path, {"qdq": "uint8 x int8 per channel", "reduce_range": reduce_range, **versions})
     if target.is_file():
         return target
-    from onnxruntime import quantization
 
     name, shape = _input(path)
 

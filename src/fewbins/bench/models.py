@@ -49,14 +49,15 @@ def run(
         nets: names of speed_models.py, or .onnx files.
         caps: what of the CPU to show: avx2, avxvnni, avx512, vnni, none.
         engines: see `fewbins.bench.engines`.
-        threads: per engine.
+        threads: per engine; a row says how many it really had.
         core: where to pin with one thread; by default the last that this process may use.
         rounds: turns per engine.
         seconds: length of a turn (at least three calls).
         progress: called with turns done, turns in all, and a text.
 
     Returns:
-        Rows with net, cap, engine, median_ms, min_ms, calls, gmacs where the network says its MACs; or `failed`.
+        Rows with net, cap, engine, threads, median_ms, min_ms, calls, gmacs where the network says its MACs; or
+        `failed`.
 
     Raises:
         ArgumentError, DataError: an unknown cap, engine or network.
@@ -73,6 +74,7 @@ def run(
             with contextlib.ExitStack() as stack:
                 workers = {e: stack.enter_context(_worker(e, cap, threads)) for e in engines}
                 times: dict[str, list[float]] = {}
+                running: dict[str, int] = {}
                 for engine, worker in workers.items():
                     progress(done, total, f"{net} {cap} {engine}: loading")
                     answer = worker.ask(f"load {path} {pinned}")
@@ -82,6 +84,7 @@ def run(
                         done += rounds
                     else:
                         times[engine] = []
+                        running[engine] = answer["threads"]
                 for _ in range(rounds):
                     for engine, seen in times.items():
                         progress(done, total, f"{net} {cap} {engine}")
@@ -93,7 +96,8 @@ def run(
             macs = _macs(path)
             for engine, seen in times.items():
                 median = statistics.median(seen)
-                row = {"net": net, "cap": cap, "engine": engine, "median_ms": median, "min_ms": min(seen)}
+                row = {"net": net, "cap": cap, "engine": engine, "threads": running[engine]}
+                row |= {"median_ms": median, "min_ms": min(seen)}
                 rows.append({**row, "calls": len(seen), "gmacs": macs / median / 1e6 if macs else None})
     return rows
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that runs one engine on networks: arguments ENGINE CAP THREADS.
 
-Lines on stdin: `load PATH CORE` is answered by `{"ready": true}` or `{"failed": why}`, `go SECONDS` by the milliseconds
-of each call.
+Lines on stdin: `load PATH CORE` is answered by `{"ready": true, "threads": N}` or `{"failed": why}`, `go SECONDS` by
+the milliseconds of each call.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def serve(make: Callable[[Sequence[str]], Callable[[], Any]]) -> None:
                 call = make(words[1:-1])
                 pin(words[-1])
                 call(), call()
-                answer: Any = {"ready": True}
+                answer: Any = {"ready": True, "threads": getattr(call, "threads", 1)}
             except Exception as error:  # an engine that cannot do this says why and is left out
                 answer = {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
         else:
