@@ -327,6 +327,10 @@ class InferenceSession:
         """Run with what is bound."""
         iobinding.run(self)
 
+    def end_profiling(self) -> str:
+        """The empty string: no profile is written; `Session.profile` measures every step."""
+        return ""
+
     def disable_fallback(self) -> None:
         """Nothing to disable."""
 
