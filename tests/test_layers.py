@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "fewbins"
 
 # From the bottom up. A module may import its own layer and those before it.
 LAYERS = [
-    ["errors", "_engine"],
+    ["errors", "checks", "_engine"],
     ["levels"],
     ["scheme", "numerics"],
     ["graph", "rounding"],

@@ -98,14 +98,3 @@ def warn(message: str) -> None:
     while frame.f_back is not None and (frame.f_code.co_filename.startswith((package, "<"))):
         depth, frame = depth + 1, frame.f_back
     warnings.warn(message, FewbinsWarning, stacklevel=depth + 1)
-
-
-def check_integer(name: str, value: object, least: int) -> None:
-    """Refuse what is no integer of at least `least`; a bool is none.
-
-    >>> check_integer("batch", 1.5, 1)
-    Traceback (most recent call last):
-    fewbins.errors.ArgumentError: batch is 1.5; it must be an integer of at least 1
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name} is {value!r}; it must be an integer of at least {least}")

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from fewbins.checks import check_callable, check_integer, shown
 from fewbins.data import Preprocessing, open_dataset, read_items
-from fewbins.errors import DataError, ShapeError, check_integer, warn
+from fewbins.errors import ArgumentError, DataError, ShapeError, warn
 from fewbins.graph import Graph
 from fewbins.model import QuantizedModel
 from fewbins.onnxruntime_api import InferenceSession, loaded_model
@@ -66,6 +67,9 @@ def evaluate(
         fewbins.evaluate(model, loader, metric=lambda out, y: f1_score(y, out.argmax(1), average="macro"))
     """
     check_integer("batch", batch, 1)
+    check_callable("progress", progress, "(done, total, stage)")
+    if preprocessing is not None and not isinstance(preprocessing, Preprocessing):
+        raise ArgumentError(f"preprocessing is {shown(preprocessing)}; give a fewbins.Preprocessing")
     metrics = named_metrics(metric)
     mine = open_model(model, threads)
     theirs = None if against is None else open_model(against, threads)
@@ -203,7 +207,7 @@ def _rank(array: Any) -> int | None:
 def _rebatched(items: Iterator[tuple[dict[str, Array], Array | None]], size: int, fixed: Any) -> Iterator[Batch]:
     """Cut items to runs of at most `size` images, or of exactly `fixed`, the last filled up by repeating its end."""
     for arrays, labels in items:
-        first: Any = next(iter(arrays.values()))
+        first: Any = next(iter(arrays.values()), None)
         if not _rank(first):
             yield arrays, labels, 1  # the session says what is wrong with it
             continue

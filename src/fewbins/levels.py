@@ -49,6 +49,8 @@ class Levels:
 
     def __post_init__(self) -> None:
         """Refuse levels that do not hold 0 or do not fit a byte."""
+        if not all(isinstance(end, int) for end in (self.lo, self.hi)):
+            raise SchemeError(f"levels {self.lo!r}..{self.hi!r}: the ends must be integers")
         if not -128 <= self.lo <= 0 <= self.hi <= 127:
             raise SchemeError(f"levels {self.lo}..{self.hi}: the ends must satisfy -128 <= lo <= 0 <= hi <= 127")
         if self.bins < MIN_BINS:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fewbins.checks import check_list_of_mappings, check_mapping, check_names, shown
 from fewbins.data.preprocess import Preprocessing
-from fewbins.errors import ShapeError
+from fewbins.errors import ArgumentError, ShapeError
 from fewbins.graph import Graph
 from fewbins.graph.show import html_table
 from fewbins.model_file import FileContents, from_bytes, read, to_bytes, write
@@ -44,6 +45,19 @@ class QuantizedModel:
     labels: Sequence[str] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     rows: Sequence[Row] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse parts of a wrong type."""
+        for name, value, kind in (
+            ("graph", self.graph, Graph),
+            ("scheme", self.scheme, str),
+            ("preprocessing", self.preprocessing, Preprocessing | None),
+        ):
+            if not isinstance(value, kind):
+                raise ArgumentError(f"{name} is {shown(value)}; it is no part of a model")
+        check_names("labels", self.labels, "class names")
+        check_mapping("provenance", self.provenance, "what JSON can hold", optional=False)
+        check_list_of_mappings("rows", self.rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle and copy: the bytes of the model file."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fewbins.checks import check_names, shown
 from fewbins.data.items import as_array
 from fewbins.errors import ArgumentError, warn
 from fewbins.model import QuantizedModel
@@ -302,6 +303,7 @@ class InferenceSession:
         """
         if isinstance(output_names, str):
             raise ArgumentError(f"output_names is '{output_names}'; give a list: ['{output_names}']")
+        check_names("output_names", output_names, "outputs' names, or None for all of them")
         if not isinstance(input_feed, Mapping):
             raise ArgumentError(f"input_feed is of type {type(input_feed).__name__}; give a dict of arrays by name")
         names = [info.name for info in self.session.outputs]
@@ -365,7 +367,7 @@ def _check_providers(providers: Any) -> None:
     if providers is None:
         return
     if isinstance(providers, str) or not isinstance(providers, Sequence):
-        raise ArgumentError(f"providers is {providers!r}; give a list of names, or leave it out")
+        raise ArgumentError(f"providers is {shown(providers)}; give a list of names, or leave it out")
     names = [entry[0] if isinstance(entry, tuple | list) and entry else entry for entry in providers]
     others = [str(name) for name in names if name not in PROVIDERS]
     if others:

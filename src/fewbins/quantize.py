@@ -24,8 +24,9 @@ from fewbins.calibrate.histogram import Histogram
 from fewbins.calibrate.images import Images, Sample, read_samples
 from fewbins.calibrate.observers import check_observer, choose_affine
 from fewbins.calibrate.runner import MakeRunner, engine_runner
+from fewbins.checks import check_callable, check_flag, check_integer, shown
 from fewbins.data import Preprocessing
-from fewbins.errors import ArgumentError, CalibrationError, DataError, check_integer, warn
+from fewbins.errors import ArgumentError, CalibrationError, DataError, warn
 from fewbins.graph import Graph
 from fewbins.model import QuantizedModel
 from fewbins.numerics import Affine, flush_subnormals
@@ -103,6 +104,8 @@ def quantize(
     Source: docs/numerics.md; Krishnamoorthi 2018, section 3, for the outline.
     """
     check_observer(observer)
+    check_flag("bias_correction", bias_correction)
+    check_callable("make_runner", make_runner, "a graph", optional=False)
     parsed = scheme if isinstance(scheme, Scheme) else Scheme.parse(scheme)
     preprocessing = _checked(preprocessing, seed, provenance, progress)
     graph = as_graph(graph)
@@ -193,8 +196,7 @@ def _checked(
 ) -> Preprocessing | None:
     """Refuse arguments of a wrong type before anything takes time; the preprocessing as an object."""
     check_integer("seed", seed, 0)
-    if progress is not None and not callable(progress):
-        raise ArgumentError(f"progress is of type {type(progress).__name__}; give a function of (done, total, stage)")
+    check_callable("progress", progress, "(done, total, stage)")
     try:
         if not isinstance(provenance or {}, Mapping):
             raise TypeError(f"{type(provenance).__name__} is not a mapping")
@@ -219,7 +221,7 @@ def _checked_labels(labels: Sequence[str] | None, graph: Graph) -> list[str] | N
     names = list(labels)
     wrong: list[object] = [name for name in list[object](names) if not isinstance(name, str)]
     if wrong:
-        raise ArgumentError(f"labels holds {wrong[0]!r}, which is no string; give a list of class names")
+        raise ArgumentError(f"labels holds {shown(wrong[0])}, which is no string; give a list of class names")
     shapes = [graph.tensors[name].shape for name in graph.outputs]
     classes = [shape[1] for shape in shapes if len(shape) >= 2 and all(size == 1 for size in shape[2:])]
     counts = [count for count in classes if isinstance(count, int)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fewbins.checks import shown
 from fewbins.data import as_array
 from fewbins.errors import ArgumentError, DataError, ShapeError
 
@@ -18,14 +19,14 @@ Metric = Callable[[Any, Array], Any]
 
 def named_metrics(metric: str | Metric | Mapping[str, Metric]) -> dict[str, Metric] | None:
     """Functions by name; None for accuracy, which needs no list of all outputs."""
-    if metric == "accuracy":
+    if isinstance(metric, str) and metric == "accuracy":
         return None
     if callable(metric):
         return {getattr(metric, "__name__", type(metric).__name__).strip("<>"): metric}
     if isinstance(metric, Mapping) and metric and all(map(callable, metric.values())):
         return {str(name): function for name, function in metric.items()}
     raise ArgumentError(
-        f"metric is {metric!r}; give 'accuracy', a function of outputs and labels, or a dict of functions by name"
+        f"metric is {shown(metric)}; give 'accuracy', a function of outputs and labels, or a dict of functions by name"
     )
 
 

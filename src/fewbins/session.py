@@ -14,8 +14,9 @@ from typing import Any, Protocol, overload, runtime_checkable
 import numpy as np
 
 from fewbins import _engine
+from fewbins.checks import check_flag, check_integer, check_names, path_text, shown
 from fewbins.data.items import as_array
-from fewbins.errors import ArgumentError, ShapeError, check_integer
+from fewbins.errors import ArgumentError, ShapeError
 from fewbins.graph import Graph, Shape
 from fewbins.graph.show import html_table, shape_text, short_name, signature
 
@@ -36,6 +37,8 @@ class TensorInfo:
     type: str
     shape: list[int | str]
 
+
+MAX_THREADS = 2**31 - 1  # what the engine's own check can be asked about
 
 NodeArg = TensorInfo
 """ONNX Runtime's name of it."""
@@ -77,6 +80,7 @@ class Session:
         check_finite: bool = False,
     ) -> None:
         _check_options(threads, isa, kernel)
+        check_flag("check_finite", check_finite)
         self.source = _source(model)
         self._options = (threads, isa, kernel, check_finite)
         data = self.source.to_bytes() if isinstance(self.source, _Bytes) else self.source
@@ -152,8 +156,7 @@ class Session:
         Returns:
             name -> float32, or uint8 `u = q - lo` for quantized tensors, in the graph's axis order.
         """
-        if names is not None and (not _are_names(names)):
-            raise ArgumentError(f"names is {names!r}; give a list of tensors' names, or None for all of them")
+        check_names("names", names, "tensors' names")
         traced: dict[str, Array] = self._engine.trace(self._arrays(feed), None if names is None else list(names))
         return traced
 
@@ -164,7 +167,7 @@ class Session:
         try:
             sizes = [[operator.index(size) for size in shape] for shape in shapes]
         except TypeError as error:
-            raise ShapeError(f"shapes is {shapes!r}; give one list of integers for each input") from error
+            raise ShapeError(f"shapes is {shown(shapes)}; give one list of integers for each input") from error
         rows: list[dict[str, Any]] = self._engine.plan(sizes)
         return rows
 
@@ -221,15 +224,13 @@ def _info(row: Mapping[str, Any]) -> TensorInfo:
 
 def _check_options(threads: object, isa: object, kernel: object) -> None:
     """Refuse options of a wrong type or value."""
+    if isinstance(threads, int) and threads > MAX_THREADS:
+        raise ArgumentError(f"threads is {shown(threads)}; it must be at most {MAX_THREADS}")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise ArgumentError(f"threads is {threads!r}; it must be at least 1, or None for what this process may use")
+        raise ArgumentError(f"threads is {shown(threads)}; it must be at least 1, or None for all this process may use")
     for name, value in (("isa", isa), ("kernel", kernel)):
         if value is not None and not isinstance(value, str):
-            raise ArgumentError(f"{name} is {value!r}; it must be a name, or None")
-
-
-def _are_names(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(name, str) for name in value)
+            raise ArgumentError(f"{name} is {shown(value)}; it must be a name, or None")
 
 
 def _source(model: object) -> str | bytes | _Bytes:
@@ -237,9 +238,7 @@ def _source(model: object) -> str | bytes | _Bytes:
     if isinstance(model, bytes | bytearray | memoryview):
         return bytes(model)
     if isinstance(model, str | os.PathLike):
-        path = os.fspath(model)
-        if not isinstance(path, str):
-            raise ArgumentError(f"the path {path!r} is bytes; give it as a string: os.fsdecode(path)")
+        path = path_text(model)
         if path.lower().endswith(".onnx"):
             raise ArgumentError(
                 f"'{path}' is an ONNX file; quantize it first: model = fewbins.quantize('{path}', images), "
@@ -248,7 +247,9 @@ def _source(model: object) -> str | bytes | _Bytes:
         return os.path.abspath(path)
     kind = type(model).__name__
     if isinstance(model, int):  # which has a method to_bytes, too
-        raise ArgumentError(f"the model is {model!r}; give a QuantizedModel, or the path or bytes of a .fewbins file")
+        raise ArgumentError(
+            f"the model is {shown(model)}; give a QuantizedModel, or the path or bytes of a .fewbins file"
+        )
     if isinstance(model, _Bytes):
         return model
     if isinstance(model, Graph) or kind == "ModelProto":

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from fewbins import _engine, model_file, oracle
+from fewbins.checks import check_callable, check_integer, check_integers, check_mapping, check_names
 from fewbins.errors import ArgumentError, ShapeError
 from fewbins.graph import Graph, Node
+from fewbins.model import QuantizedModel
 from fewbins.session import Session
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -52,7 +54,7 @@ class Check:
 
 
 def verify(
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | QuantizedModel,
     feed: Mapping[str, Array] | None = None,
     *,
     isas: Sequence[str] | None = None,
@@ -64,7 +66,7 @@ def verify(
     """Compare the engine with the oracle.
 
     Args:
-        model: a .fewbins file.
+        model: a .fewbins file, or a QuantizedModel.
         feed: input name -> float32 array with at least max(batches) samples; random inputs without it.
         isas: instruction sets to test; all that this CPU has and FEWBINS_ISA allows by default.
         threads: thread counts to test.
@@ -79,8 +81,13 @@ def verify(
         ModelFileError, FileAccessError: the file cannot be read.
         ShapeError: the feed does not fit.
     """
-    contents = model_file.read(model)
-    graph = contents.graph
+    check_mapping("feed", feed, "arrays by input name")
+    check_names("isas", isas, "instruction sets")
+    check_integers("threads", threads, 1)
+    check_integers("batches", batches, 1)
+    check_integer("seed", seed, 0)
+    check_callable("progress", progress, "a line of text")
+    graph = model.graph if isinstance(model, QuantizedModel) else model_file.read(model).graph
     names = list(isas) if isas is not None else available_isas()
     unknown = [n for n in names if n not in available_isas()]
     if unknown:
@@ -94,7 +101,7 @@ def verify(
             for count in threads:
                 if progress is not None:
                     progress(f"{isa}, {count} thread{'s' * (count > 1)}, batch {batch}")
-                session = Session(os.fspath(model), count, isa=isa)
+                session = Session(model, count, isa=isa)
                 traced = session.trace(inputs)
                 checks += _compare(graph, inputs, traced, reference, expected, (isa, count, batch))
                 reference = reference or traced
@@ -123,7 +130,9 @@ def _inputs(graph: Graph, feed: Mapping[str, Array] | None, batch: int, seed: in
     for name in graph.inputs:
         shape = graph.tensors[name].shape
         if feed is not None:
-            if name not in feed or len(feed[name]) < batch:
+            if name in feed and not isinstance(feed[name], np.ndarray):
+                raise ShapeError(f"input '{name}' is of type {type(feed[name]).__name__}; give a float32 array")
+            if name not in feed or feed[name].ndim == 0 or len(feed[name]) < batch:
                 raise ShapeError(f"input '{name}' needs at least {batch} samples to verify batch {batch}")
             inputs[name] = np.ascontiguousarray(feed[name][:batch], np.float32)
             continue

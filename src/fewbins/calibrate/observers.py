@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewbins.calibrate.histogram import Histogram
+from fewbins.checks import is_word, shown
 from fewbins.errors import ArgumentError
 from fewbins.levels import Levels
 from fewbins.numerics import Affine, affine_from_range
@@ -29,8 +30,8 @@ _NUDGES = np.linspace(0.9, 1.1, 21)
 
 def check_observer(name: str) -> None:
     """Raise ArgumentError unless `name` is one of `OBSERVERS`."""
-    if name not in OBSERVERS:
-        raise ArgumentError(f"observer '{name}' is unknown (expected one of: {', '.join(OBSERVERS)})")
+    if not is_word(name, OBSERVERS):
+        raise ArgumentError(f"observer {shown(name)} is unknown (expected one of: {', '.join(OBSERVERS)})")
 
 
 def choose_affine(histogram: Histogram, levels: Levels, *, observer: str = "mse", po2: bool = False) -> Affine:

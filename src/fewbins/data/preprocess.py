@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fewbins.checks import check_mapping, is_word, shown
 from fewbins.data.deep_grey import deep_grey
 from fewbins.errors import DataError, warn
 
@@ -65,25 +66,25 @@ class Preprocessing:
     scale: InitVar[float | None] = None
 
     def __post_init__(self, scale: float | None) -> None:
-        if self.channels not in CHANNELS:
-            raise DataError(f"preprocessing: channels '{self.channels}' is not one of {', '.join(CHANNELS)}")
-        if self.resize not in RESIZES:
-            raise DataError(f"preprocessing: resize '{self.resize}' is not one of {', '.join(RESIZES)}")
+        if not is_word(self.channels, CHANNELS):
+            raise DataError(f"preprocessing: channels {shown(self.channels)} is not one of {', '.join(CHANNELS)}")
+        if not is_word(self.resize, RESIZES):
+            raise DataError(f"preprocessing: resize {shown(self.resize)} is not one of {', '.join(RESIZES)}")
         size: Any = self.size
         if size is not None:
             if not _is_list(size) or len(size) != 2 or not all(map(_is_length, size)):
-                raise DataError(f"preprocessing: size {size} must be a height and a width of at least 1")
+                raise DataError(f"preprocessing: size {shown(size)} must be a height and a width of at least 1")
             object.__setattr__(self, "size", tuple(map(int, size)))
         if self.resize_to is not None and not _is_length(self.resize_to):
-            raise DataError(f"preprocessing: resize_to {self.resize_to} must be an integer of at least 1")
+            raise DataError(f"preprocessing: resize_to {shown(self.resize_to)} must be an integer of at least 1")
         if scale is not None and not (_is_number(scale) and scale > 0):
-            raise DataError(f"preprocessing: scale {scale} must be a positive number, such as 255 for pixels 0..1")
+            raise DataError(f"preprocessing: scale {shown(scale)} must be positive, such as 255 for pixels 0..1")
         count = CHANNELS[self.channels]
         for name, default in (("mean", 0.0), ("std", 255.0)):
             given = getattr(self, name)
             if not _is_list(given) or (len(given) not in (0, count)) or not all(map(_is_number, given)):
                 raise DataError(
-                    f"preprocessing: {name} {given} must be {count} finite number{'s' * (count > 1)} "
+                    f"preprocessing: {name} {shown(given)} must be {count} finite number{'s' * (count > 1)} "
                     f"for {self.channels}, on the scale of pixels 0..255"
                 )
             values = tuple(float(v) * (scale or 1.0) for v in given) or (default,) * count
@@ -108,6 +109,11 @@ class Preprocessing:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Preprocessing:
         """From a mapping with the names of the fields and `scale`, such as a JSON file's; unknown names are errors."""
+        check_mapping(
+            "preprocessing",
+            0 if row is None else row,
+            "its fields: size, resize, resize_to, channels, mean, std, scale",
+        )
         names = {*(f.name for f in fields(cls)), "scale"}
         unknown = sorted(set(row) - names)
         if unknown:
@@ -125,6 +131,8 @@ class Preprocessing:
         Args:
             pixels: uint8 0..255, or uint16 0..65535, which is divided by 257 first.
         """
+        if not isinstance(pixels, np.ndarray):
+            raise DataError(f"pixels are of type {type(pixels).__name__}; they must be an array (H, W, channels)")
         if pixels.ndim != 3 or pixels.shape[2] != CHANNELS[self.channels]:
             raise DataError(f"pixels of shape {pixels.shape} are not (height, width, {CHANNELS[self.channels]})")
         if pixels.dtype == np.uint8:
@@ -133,7 +141,7 @@ class Preprocessing:
             return self._input(pixels.astype(np.float32) / np.float32(257))
         raise DataError(f"pixels are {pixels.dtype}; they must be uint8 (0..255) or uint16 (0..65535)")
 
-    def image(self, image: Image) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def image(self, image: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
         """A Pillow image to float32 (C, H, W).
 
         Grey pictures of 16 bits keep their precision. Palettes, CMYK and the like become RGB as Pillow's `convert` has
@@ -141,6 +149,9 @@ class Preprocessing:
         """
         from PIL import Image as pillow
 
+        if not isinstance(image, pillow.Image):
+            remedy = "; Preprocessing.array takes arrays" if isinstance(image, np.ndarray) else ""
+            raise DataError(f"the picture is of type {type(image).__name__}; it must be a Pillow image{remedy}")
         grey = deep_grey(image)
         if grey is None:
             image = image.convert("L" if self.channels == "GRAY" else "RGB")

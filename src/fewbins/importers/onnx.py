@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fewbins.errors import FewbinsError, UnsupportedError
+from fewbins.checks import check_mapping, check_names, shown
+from fewbins.errors import ArgumentError, FewbinsError, UnsupportedError
 from fewbins.graph import Dim, Graph
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def load_onnx(
         >>> graph.nodes[0].op, graph.tensors["y"].shape
         ('Unary', ('N', 3, 48, 192))
     """
+    check_names("inputs", inputs, "tensors' names")
+    check_names("outputs", outputs, "tensors' names")
+    check_mapping("input_shapes", input_shapes, "shapes by input name")
+    for name, shape in (input_shapes or {}).items():
+        if isinstance(shape, str) or not isinstance(shape, Sequence):
+            raise ArgumentError(f"input_shapes: '{name}' is {shown(shape)}; give a list of sizes or names")
     try:
         import onnx as _onnx  # noqa: F401
     except ImportError as error:

@@ -14,6 +14,7 @@ import numpy as np
 import safetensors
 
 from fewbins import _engine
+from fewbins.checks import path_text
 from fewbins.errors import FewbinsError, FileAccessError, GraphError, ModelFileError
 from fewbins.graph import Graph, Node, Shape, Tensor, UnreadInput
 from fewbins.graph.names import MAX_NAME_BYTES, PADDING, SCALES
@@ -49,7 +50,7 @@ def read(path: str | os.PathLike[str]) -> FileContents:
         FileAccessError: it is missing, forbidden or a folder.
         ModelFileError: it is not a fewbins file, is truncated or corrupt, or passes a limit; the message says which.
     """
-    name = os.fspath(path)
+    name = path_text(path)
     try:
         with open(name, "rb") as file:
             data = file.read()

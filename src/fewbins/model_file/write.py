@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fewbins import _engine
+from fewbins.checks import path_text
 from fewbins.errors import FileAccessError, GraphError
 from fewbins.graph import Graph, Tensor
 from fewbins.graph.names import PADDING, RESERVED_PREFIXES, SCALES
@@ -49,7 +50,7 @@ def write(path: str | os.PathLike[str], contents: FileContents) -> None:
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Put the bytes at the path wholly or not at all; see `write`."""
-    path = os.path.abspath(os.fspath(path))
+    path = os.path.abspath(path_text(path))
     folder, name = os.path.split(path)
     temporary = ""
     try:
