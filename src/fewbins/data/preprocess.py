@@ -109,11 +109,7 @@ class Preprocessing:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Preprocessing:
         """From a mapping with the names of the fields and `scale`, such as a JSON file's; unknown names are errors."""
-        check_mapping(
-            "preprocessing",
-            0 if row is None else row,
-            "its fields: size, resize, resize_to, channels, mean, std, scale",
-        )
+        check_mapping("preprocessing", row, "its fields: size, channels, mean, std and the like", optional=False)
         names = {*(f.name for f in fields(cls)), "scale"}
         unknown = sorted(set(row) - names)
         if unknown:
