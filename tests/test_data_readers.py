@@ -37,6 +37,18 @@ def test_subfolders_named_as_labels_get_the_labels_numbers(folder):
     assert open_dataset(folder, ["x"], GRAY, ["dog", "fox", "cat"]).labels.tolist() == [2, 2, 0, 0]
 
 
+def test_subfolders_of_which_some_are_labels_and_some_are_not_are_refused(folder):
+    with pytest.raises(DataError, match="subfolder 'dog' is no label of the model, and 'cat' is"):
+        open_dataset(folder, ["x"], GRAY, ["cat", "fox"])
+    assert open_dataset(folder, ["x"], GRAY, ["owl", "fox"]).labels.tolist() == [0, 0, 1, 1]
+
+
+def test_bytes_are_to_be_preprocessed_and_not_only_converted(tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.zeros((3, 1), np.uint8))
+    with pytest.raises(DataError, match="preprocess pixels as for training"):
+        open_dataset(tmp_path / "d.npz", ["x"], None)
+
+
 def test_a_folder_without_preprocessing_is_refused(folder):
     with pytest.raises(DataError, match="preprocessing"):
         open_dataset(folder, ["x"], None)

@@ -23,8 +23,8 @@ def test_every_public_name_loads(name):
 
 def test_functions_win_over_the_modules_of_their_names():
     code = (
-        "import fewbins.quantize, fewbins.verify, fewbins; from fewbins.quantize import prepare; "
-        "assert callable(fewbins.quantize) and callable(fewbins.verify)"
+        "import fewbins.quantize, fewbins.verify, fewbins.evaluate, fewbins; from fewbins.quantize import prepare; "
+        "assert callable(fewbins.quantize) and callable(fewbins.verify) and callable(fewbins.evaluate)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

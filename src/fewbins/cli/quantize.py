@@ -65,7 +65,7 @@ def command(
         result = quantize(
             graph,
             images,
-            scheme=scheme,
+            scheme=parsed,
             observer=observer,
             bias_correction=bias_correction,
             preprocessing=prepare,

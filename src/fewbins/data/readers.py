@@ -102,7 +102,7 @@ def open_dataset(
     count = len(arrays[inputs[0]])
     for key, array in arrays.items():
         if array.dtype != np.float32:
-            raise DataError(f"{name}: '{key}' is {array.dtype}; convert it with .astype(numpy.float32)")
+            raise DataError(f"{name}: '{key}' is {array.dtype}; {make_float32(array.dtype)}")
         if array.ndim == 0 or len(array) != count:
             raise DataError(f"{name}: '{key}' has shape {array.shape}; every input needs the same number of samples")
     if count == 0:
@@ -120,6 +120,13 @@ def _labels_key(keys: Sequence[str], inputs: Sequence[str]) -> str:
     """
     x_is_the_input = len(inputs) == 1 and "x" in keys
     return "labels" if "y" in inputs and not x_is_the_input else "y"
+
+
+def make_float32(dtype: np.dtype[Any]) -> str:
+    """What to do about an array of another type: bytes are pixels nearly always, and need more than a conversion."""
+    if dtype == np.uint8:
+        return "preprocess pixels as for training, such as ((x - mean) / std).astype(numpy.float32)"
+    return "convert it with .astype(numpy.float32)"
 
 
 def image_files(folder: str) -> list[str]:
@@ -155,13 +162,28 @@ def _folder(name: str, preprocessing: Preprocessing | None, labels: Sequence[str
     if not files:
         raise DataError(f"{name}: no images ({', '.join(SUFFIXES)}) in this folder")
     if preprocessing is None:
-        raise DataError(f"{name}: a folder of images needs preprocessing, and the model carries none; use an NPZ file")
+        raise DataError(
+            f"{name}: a folder of images needs preprocessing (size, channels, mean and std for pixels 0..255), which "
+            "is given to quantize and travels with the model, and here is none; or use an NPZ file"
+        )
     classes = sorted(e.name for e in os.scandir(name) if e.is_dir())
     if not classes:
         return Dataset({}, files, None, (), preprocessing)
-    numbers = {c: i for i, c in enumerate(classes)}
-    if labels is not None and all(c in labels for c in classes):
-        numbers = {c: list(labels).index(c) for c in classes}
+    numbers = _class_numbers(name, classes, labels)
     files = [f for f in files if os.path.relpath(f, name).split(os.sep)[0] in numbers]
     y = np.array([numbers[os.path.relpath(f, name).split(os.sep)[0]] for f in files], np.int64)
     return Dataset({}, files, y, classes, preprocessing)
+
+
+def _class_numbers(folder: str, classes: Sequence[str], labels: Sequence[str] | None) -> dict[str, int]:
+    """The number of each subfolder: its label's, where all are named like labels, or its place."""
+    known = [c for c in classes if labels is not None and c in labels]
+    if labels is not None and len(known) == len(classes):
+        return {c: list(labels).index(c) for c in classes}
+    if known:
+        other = next(c for c in classes if c not in known)
+        raise DataError(
+            f"{folder}: subfolder '{other}' is no label of the model, and '{known[0]}' is; name all subfolders as the "
+            "labels are, or none"
+        )
+    return {c: i for i, c in enumerate(classes)}
