@@ -28,6 +28,8 @@ from fewbins.ops import (
     ConvTransposeAttrs,
     DepthToSpaceAttrs,
     GemmAttrs,
+    MatMulAttrs,
+    NormalizeAttrs,
     PadAttrs,
     PoolAttrs,
     PReluAttrs,
@@ -378,6 +380,59 @@ def test_reductions_equal_the_oracle(data: st.DataObject) -> None:
     kind = draw(st.sampled_from(KINDS))
     rule = Requantize(kind) if kind == "dequantize" else Requantize(kind, -100, 90)
     check("Reduce", ReduceAttrs(function, axes, keepdims, rule), [x], affines=[affine], output=output_of(rule, z_y))
+
+
+@st.composite
+def normalizations(draw: st.DrawFn) -> tuple[tuple[int, ...], NormalizeAttrs]:
+    """A shape of rank 1 to 4, now and then 5, and what of it to normalize."""
+    rank = draw(st.integers(1, 5))
+    groups = draw(st.sampled_from([1, 1, 2, 3])) if rank > 1 else 1
+    most = 80 if rank < 3 else 20 if rank == 3 else 9
+    shape = [draw(st.integers(1, most)) for _ in range(rank)]
+    axes = draw(st.sets(st.integers(0, rank - 1), min_size=1))
+    if groups > 1:
+        shape[1] *= groups
+        axes.add(1)
+    return tuple(shape), NormalizeAttrs(tuple(sorted(axes)), groups, draw(st.sampled_from([0.0, 1e-5, 1.0])))
+
+
+@settings(max_examples=150)
+@given(normalizations(), st.data())
+def test_normalize_equals_the_oracle_to_the_last_bit(
+    case: tuple[tuple[int, ...], NormalizeAttrs], data: st.DataObject
+) -> None:
+    shape, attrs = case
+    rng = np.random.default_rng(data.draw(seeds))
+    params = {}
+    for role in data.draw(st.sets(st.sampled_from(["scale", "bias"]))):
+        one = data.draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
+        whole = [1 if single else size for single, size in zip(one, shape, strict=True)]
+        params[role] = normal(rng, *whole[data.draw(st.integers(0, len(shape) - 1)) :])
+    check("Normalize", attrs, [normal(rng, *shape) * 3 + 100], params=params)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38, 1e-40])
+def test_normalize_treats_rare_numbers_as_the_oracle_does(value: float, rng: np.random.Generator) -> None:
+    x = normal(rng, 2, 3, 4, 5)
+    x[0, 1, 2, 3] = value
+    for axes in ((1,), (1, 2, 3), (2, 3), (3,)):
+        check("Normalize", NormalizeAttrs(axes), [x])
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_matmul_equals_the_oracle_to_the_last_bit(data: st.DataObject) -> None:
+    draw = data.draw
+    rng = np.random.default_rng(draw(seeds))
+    rows, depth, columns = (draw(st.integers(1, limit)) for limit in (70, 40, 40))
+    stack = draw(st.lists(st.integers(1, 3), max_size=3))
+
+    def operand(*matrix: int) -> np.ndarray:
+        own = [draw(st.sampled_from([1, size])) for size in stack[draw(st.integers(0, len(stack))) :]]
+        return normal(rng, *own, *matrix)
+
+    constants = draw(st.sampled_from([(), (0,), (1,)]))
+    check("MatMul", MatMulAttrs(), [operand(rows, depth), operand(depth, columns)], constants=constants)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])

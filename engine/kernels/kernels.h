@@ -244,6 +244,10 @@ struct ElementwiseKernels {
   void (*max_rows)(const MaxRowsTask&);
   void (*sum_rows)(const SumRowsTask&);
   void (*lookup)(const LookupTask&);
+  void (*sum_lanes)(const SumLanesTask&);
+  void (*sum_row)(const SumRowTask&);
+  void (*normalize)(const NormalizeTask&);
+  void (*product_f64)(const ProductF64Task&);
 };
 const ElementwiseKernels& select_elementwise(Isa cap);
 

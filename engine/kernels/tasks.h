@@ -233,6 +233,47 @@ struct SumRowsTask {
   int32_t* out;
 };
 
+/// Sums of doubles run in so many lanes: element k is added to lane k % 8 (docs/numerics.md, section 5).
+inline constexpr size_t kSumLanes = 8;
+
+/// lanes[(first + i) % 8] += x[i], or += (x[i] - mean[0])^2 where there is a mean; in double, i ascending.
+struct SumLanesTask {
+  const float* x;
+  size_t count;
+  size_t first;
+  const double* mean;  ///< null: the sum itself
+  double* lanes;
+};
+
+/// sums[i] += x[i], or += (x[i] - mean[i])^2 where there are means; in double.
+struct SumRowTask {
+  const float* x;
+  size_t count;
+  const double* mean;  ///< null: the sum itself
+  double* sums;
+};
+
+/// out[i] = (x[i] - mean[i]) * factor[i] * scale[i] + bias[i] in double, rounded once; out may be x.
+struct NormalizeTask {
+  const float* x;
+  size_t count;
+  const double* mean;
+  const double* factor;
+  const float* scale;
+  const float* bias;
+  float* out;
+};
+
+/// sums[i][j] = sum over k < depth of rows[k][i] * columns[k][j] in double, k ascending, for a tile of 4 x 8.
+inline constexpr size_t kProductRows = 4;
+inline constexpr size_t kProductColumns = 8;
+struct ProductF64Task {
+  const double* rows;     ///< [depth][kProductRows]
+  const double* columns;  ///< [depth][kProductColumns]
+  size_t depth;
+  double* sums;  ///< [kProductRows][kProductColumns]
+};
+
 /// out[i] = table[u[i]]; out may be u.
 struct LookupTask {
   const uint8_t* u;

@@ -17,6 +17,8 @@ std::unique_ptr<Op> make_binary(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_max_pool(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_average_pool(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_reduce(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_matmul(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_normalize(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_softmax(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_concat(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_slice(const NodeDef& node, const OpContext& context);

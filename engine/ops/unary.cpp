@@ -35,11 +35,20 @@ enum class Function : uint8_t {
   ceil,
   pow,
   clip,
+  mish,
 };
 
 constexpr int64_t kGrain = 4096;
 
 double sigmoid(double x) { return x >= 0 ? 1.0 / (1.0 + std::exp(-x)) : std::exp(x) / (1.0 + std::exp(x)); }
+
+// tanh(log(1 + e)) is e * (e + 2) / (e * (e + 2) + 2); for positive v both are divided by e^2, which may overflow.
+double mish(double v) {
+  const double small = std::exp(-std::fabs(v));
+  const double below = small * (small + 2.0);
+  const double above = 1.0 + 2.0 * small;
+  return v * (v < 0.0 ? below / (below + 2.0) : above / (above + 2.0 * small * small));
+}
 
 // y = f(x) in double, rounded once.
 template <class F>
@@ -62,7 +71,7 @@ class UnaryOp final : public NodeOp {
     function_ = static_cast<Function>(attrs.choice(
         "function", {"relu",      "leaky_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "gelu",
                      "gelu_tanh", "exp",        "sqrt",    "erf",  "abs",          "neg",        "log",  "softplus",
-                     "elu",       "reciprocal", "floor",   "ceil", "pow",          "clip"}));
+                     "elu",       "reciprocal", "floor",   "ceil", "pow",          "clip",       "mish"}));
     alpha_ = attrs.number("alpha");
     beta_ = attrs.number("beta");
     lo_ = static_cast<float>(attrs.optional_number("lo").value_or(-std::numeric_limits<double>::infinity()));
@@ -146,6 +155,8 @@ void UnaryOp::apply(const float* x, float* y, int64_t n) const {
       return map_double(x, y, n, [](double v) { return std::max(v, 0.0) + std::log1p(std::exp(-std::fabs(v))); });
     case Function::elu:
       return map_double(x, y, n, [=](double v) { return v < 0.0 ? alpha * std::expm1(v) : v; });
+    case Function::mish:
+      return map_double(x, y, n, mish);
     case Function::pow:
       return map_double(x, y, n, [=](double v) { return std::pow(v, alpha); });
   }

@@ -522,6 +522,75 @@ BOOST_AUTO_TEST_CASE(rows_are_reduced_channel_by_channel) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(sums_of_doubles_have_one_order_on_every_instruction_set) {
+  Random random;
+  const double mean = 0.3;
+  for (const std::size_t count : {1u, 7u, 8u, 9u, 16u, 37u, 64u}) {
+    std::vector<float> x(count);
+    for (auto& value : x) value = static_cast<float>(random.integer(-1000, 1000)) / 7.0F;
+    const std::vector<double> means(count, mean);
+    for (const std::size_t first : {0u, 3u, 7u}) {
+      for (const double* center : {static_cast<const double*>(nullptr), means.data()}) {
+        std::array<double, kSumLanes> lanes{};
+        lanes.fill(0.125);
+        std::vector<double> row(count, 0.25);
+        for (std::size_t i = 0; i < count; ++i) {
+          const double wide = static_cast<double>(x[i]) - (center == nullptr ? 0.0 : mean);
+          lanes[(first + i) % kSumLanes] += center == nullptr ? wide : wide * wide;
+          row[i] += center == nullptr ? wide : wide * wide;
+        }
+        for (const ElementwiseKernels* set : runnable()) {
+          std::array<double, kSumLanes> got{};
+          got.fill(0.125);
+          set->sum_lanes({.x = x.data(), .count = count, .first = first, .mean = center, .lanes = got.data()});
+          BOOST_TEST(got == lanes, isa_name(set->isa));
+          std::vector<double> sums(count, 0.25);
+          set->sum_row({.x = x.data(), .count = count, .mean = center, .sums = sums.data()});
+          BOOST_TEST(sums == row, isa_name(set->isa));
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(normalization_and_products_of_doubles_round_alike_on_every_instruction_set) {
+  Random random;
+  const auto number = [&] { return static_cast<float>(random.integer(-1000, 1000)) / 7.0F; };
+  for (const std::size_t count : {1u, 5u, 8u, 33u}) {
+    std::vector<float> x(count), scale(count), bias(count);
+    std::vector<double> mean(count), factor(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      x[i] = number(), scale[i] = number(), bias[i] = number();
+      mean[i] = static_cast<double>(number()), factor[i] = static_cast<double>(number());
+    }
+    std::vector<double> rows(count * kProductRows), columns(count * kProductColumns);
+    for (auto& value : rows) value = static_cast<double>(number());
+    for (auto& value : columns) value = static_cast<double>(number());
+    std::array<double, kProductRows * kProductColumns> tile{};
+    for (std::size_t k = 0; k < count; ++k)
+      for (std::size_t i = 0; i < tile.size(); ++i)
+        tile[i] += rows[k * kProductRows + i / kProductColumns] * columns[k * kProductColumns + i % kProductColumns];
+    for (const ElementwiseKernels* set : runnable()) {
+      std::vector<float> out(count + 1, 77.0F);
+      set->normalize({.x = x.data(),
+                      .count = count,
+                      .mean = mean.data(),
+                      .factor = factor.data(),
+                      .scale = scale.data(),
+                      .bias = bias.data(),
+                      .out = out.data()});
+      for (std::size_t i = 0; i < count; ++i) {
+        const double steps = (static_cast<double>(x[i]) - mean[i]) * factor[i] * static_cast<double>(scale[i]);
+        BOOST_TEST(out[i] == static_cast<float>(steps + static_cast<double>(bias[i])), isa_name(set->isa));
+      }
+      BOOST_TEST(out[count] == 77.0F);
+      std::array<double, kProductRows * kProductColumns> sums{};
+      set->product_f64({.rows = rows.data(), .columns = columns.data(), .depth = count, .sums = sums.data()});
+      BOOST_TEST(sums == tile, isa_name(set->isa));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace fewbins

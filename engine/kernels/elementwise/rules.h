@@ -143,5 +143,64 @@ namespace {
   for (size_t i = 0; i < task.count; ++i) task.out[i] = task.table[task.u[i]];
 }
 
+// Normalization and products: plain loops of independent doubles, which the compiler turns into vectors of each
+// instruction set.
+
+[[maybe_unused]] inline double term_of(float x, const double* mean) {
+  const double wide = static_cast<double>(x);
+  if (mean == nullptr) return wide;
+  return (wide - *mean) * (wide - *mean);
+}
+
+template <bool kSquares>
+[[maybe_unused]] inline void sum_lanes_as(const SumLanesTask& task) {
+  const double* mean = kSquares ? task.mean : nullptr;
+  const double center = kSquares ? *task.mean : 0.0;
+  size_t i = 0;
+  for (; i < task.count && (task.first + i) % kSumLanes != 0; ++i)
+    task.lanes[(task.first + i) % kSumLanes] += term_of(task.x[i], mean);
+  double lanes[kSumLanes];
+  for (size_t j = 0; j < kSumLanes; ++j) lanes[j] = task.lanes[j];
+  for (; i + kSumLanes <= task.count; i += kSumLanes) {
+    for (size_t j = 0; j < kSumLanes; ++j) {
+      const double wide = static_cast<double>(task.x[i + j]) - center;
+      lanes[j] += kSquares ? wide * wide : wide;
+    }
+  }
+  for (size_t j = 0; j < kSumLanes; ++j) task.lanes[j] = lanes[j];
+  for (size_t j = 0; i < task.count; ++i, ++j) task.lanes[j] += term_of(task.x[i], mean);
+}
+
+[[maybe_unused]] inline void sum_lanes_values(const SumLanesTask& task) {
+  task.mean == nullptr ? sum_lanes_as<false>(task) : sum_lanes_as<true>(task);
+}
+
+[[maybe_unused]] inline void sum_row_values(const SumRowTask& task) {
+  if (task.mean == nullptr) {
+    for (size_t i = 0; i < task.count; ++i) task.sums[i] += static_cast<double>(task.x[i]);
+  } else {
+    for (size_t i = 0; i < task.count; ++i) task.sums[i] += term_of(task.x[i], task.mean + i);
+  }
+}
+
+[[maybe_unused]] inline void normalize_values(const NormalizeTask& task) {
+  for (size_t i = 0; i < task.count; ++i) {
+    const double steps = (static_cast<double>(task.x[i]) - task.mean[i]) * task.factor[i];
+    task.out[i] = static_cast<float>(steps * static_cast<double>(task.scale[i]) + static_cast<double>(task.bias[i]));
+  }
+}
+
+[[maybe_unused]] inline void product_f64_values(const ProductF64Task& task) {
+  double sums[kProductRows][kProductColumns] = {};
+  for (size_t k = 0; k < task.depth; ++k) {
+    const double* a = task.rows + k * kProductRows;
+    const double* b = task.columns + k * kProductColumns;
+    for (size_t i = 0; i < kProductRows; ++i)
+      for (size_t j = 0; j < kProductColumns; ++j) sums[i][j] += a[i] * b[j];
+  }
+  for (size_t i = 0; i < kProductRows; ++i)
+    for (size_t j = 0; j < kProductColumns; ++j) task.sums[i * kProductColumns + j] = sums[i][j];
+}
+
 }  // namespace
 }  // namespace fewbins

@@ -102,4 +102,12 @@ void sum_rows__scalar(const SumRowsTask& task) {
 
 void lookup__scalar(const LookupTask& task) { lookup_values(task); }
 
+void sum_lanes__scalar(const SumLanesTask& task) { sum_lanes_values(task); }
+
+void sum_row__scalar(const SumRowTask& task) { sum_row_values(task); }
+
+void normalize__scalar(const NormalizeTask& task) { normalize_values(task); }
+
+void product_f64__scalar(const ProductF64Task& task) { product_f64_values(task); }
+
 }  // namespace fewbins

@@ -425,4 +425,12 @@ void FB_NAME(sum_rows)(const SumRowsTask& task) {
 
 void FB_NAME(lookup)(const LookupTask& task) { lookup_values(task); }
 
+void FB_NAME(sum_lanes)(const SumLanesTask& task) { sum_lanes_values(task); }
+
+void FB_NAME(sum_row)(const SumRowTask& task) { sum_row_values(task); }
+
+void FB_NAME(normalize)(const NormalizeTask& task) { normalize_values(task); }
+
+void FB_NAME(product_f64)(const ProductF64Task& task) { product_f64_values(task); }
+
 }  // namespace fewbins

@@ -10,6 +10,8 @@ from fewbins.ops.conv_transpose import ConvTransposeAttrs
 from fewbins.ops.depth_space import DepthToSpaceAttrs, SpaceToDepthAttrs
 from fewbins.ops.gemm import GemmAttrs
 from fewbins.ops.infer import infer_node, infer_shapes
+from fewbins.ops.matmul import MatMulAttrs
+from fewbins.ops.normalize import NormalizeAttrs
 from fewbins.ops.pad import PadAttrs
 from fewbins.ops.pool import PoolAttrs
 from fewbins.ops.prelu import PReluAttrs
@@ -35,6 +37,8 @@ __all__ = [
     "DepthToSpaceAttrs",
     "DequantizeAttrs",
     "GemmAttrs",
+    "MatMulAttrs",
+    "NormalizeAttrs",
     "OpDef",
     "PReluAttrs",
     "PadAttrs",

@@ -25,6 +25,7 @@ from fewbins.ops.base import Array, attributes, check_choice, register
 FUNCTIONS = (
     "relu", "leaky_relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "gelu", "gelu_tanh", "exp", "sqrt",
     "erf", "abs", "neg", "log", "softplus", "elu", "reciprocal", "floor", "ceil", "pow", "clip",
+    "mish",
 )  # fmt: skip
 
 
@@ -72,6 +73,18 @@ def sigmoid(x: Array) -> Array:
     return np.where(x < 0, small, 1.0) / (1.0 + small)
 
 
+def mish(x: Array) -> Array:
+    """`x * tanh(softplus(x))` in float64: `tanh(log(1 + e))` is `e * (e + 2) / (e * (e + 2) + 2)`.
+
+    >>> mish(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [-0.0, 0.0, 1000.0]
+    """
+    small = np.exp(-np.abs(x))
+    above, below = 1.0 + 2.0 * small, small * (small + 2.0)
+    gate = np.where(x < 0, below / (below + 2.0), above / (above + 2.0 * small * small))
+    return np.asarray(x * gate)
+
+
 # In float64; an argument x of type float64 and the attributes.
 _DOUBLE: dict[str, Callable[[Array, UnaryAttrs], Array]] = {
     "leaky_relu": lambda x, a: np.where(x < 0, x * a.alpha, x),
@@ -95,6 +108,7 @@ _DOUBLE: dict[str, Callable[[Array, UnaryAttrs], Array]] = {
     "floor": lambda x, a: np.floor(x),
     "ceil": lambda x, a: np.ceil(x),
     "pow": lambda x, a: np.power(x, a.alpha),
+    "mish": lambda x, a: mish(x),
 }
 
 
@@ -127,6 +141,7 @@ def unary(node: Node, inputs: Sequence[Array], graph: Graph) -> list[Array]:
     | softplus | max(x, 0) + log1p(exp(-abs(x))) |
     | elu | x < 0 ? alpha * (exp(x) - 1) : x |
     | pow | x^alpha |
+    | mish | x * tanh(softplus(x)), as x * (n / (n + 2)), n = e^x * (e^x + 2), both divided by e^2x where x >= 0 |
     | tanh, exp, sqrt, erf, abs, neg, log, reciprocal, floor, ceil | the function of that name |
 
     The engine may differ from this by 2 ulp (docs/numerics.md, section 5).
