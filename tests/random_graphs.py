@@ -490,6 +490,26 @@ class _Builder:
             y = self.emit("Add", [y, self.constant(self.normal(out))], y.shape)
         return self.emit("Transpose", [y], (out, h, w), perm=[0, 3, 1, 2])
 
+    def normalize(self, x: Value) -> Value:
+        """Over the pixels, or over the channels of a pixel; a large epsilon, since some maps are constant."""
+        c, h, w = x.shape
+        scale, bias = self.constant(np.abs(self.normal(c)) + np.float32(0.5)), self.constant(self.normal(c))
+        if self.opset < 17 or self.chance(0.5):
+            return self.emit("InstanceNormalization", [x, scale, bias], x.shape, epsilon=0.25)
+        y = self.emit("Transpose", [x], (h, w, c), perm=[0, 2, 3, 1])
+        y = self.emit("LayerNormalization", [y, scale, bias], y.shape, epsilon=0.25)
+        return self.emit("Transpose", [y], x.shape, perm=[0, 3, 1, 2])
+
+    def attention(self, x: Value) -> Value:
+        """Channels mixed by how alike they are: two products of activations."""
+        c, h, w = x.shape
+        rows = self.emit("Reshape", [x, self.ints(0, c, -1)], (c, h * w))
+        columns = self.emit("Transpose", [rows], (h * w, c), perm=[0, 2, 1])
+        y = self.emit("MatMul", [rows, columns], (c, c))
+        y = self.emit("Mul", [y, self.constant(np.float32(1 / (h * w)))], y.shape)
+        y = self.emit("Softmax", [y], y.shape, axis=2)
+        return self.emit("Reshape", [self.emit("MatMul", [y, rows], rows.shape), self.ints(0, c, h, w)], x.shape)
+
     def turn(self, x: Value) -> Value:
         c, h, w = x.shape
         return self.emit("Transpose", [x], (c, w, h), perm=[0, 1, 3, 2])
@@ -569,8 +589,9 @@ WEIGHTED_BLOCKS = ("conv_block",) * 5 + ("residual",) * 4 + ("conv_transpose",) 
 BLOCKS = (
     "activation", "batch_norm", "join", "with_constant", "squeeze_excite", "broadcast", "concat", "max_pool",
     "max_pool", "average_pool", "average_pool", "resize", "resize", "pad", "slice", "split", "channels_last",
+    "normalize",
 )  # fmt: skip
-FIXED_SIZE_BLOCKS = ("concat_rows", "shuffle", "turn", "depth_to_space", "space_to_depth", "softmax")
+FIXED_SIZE_BLOCKS = ("attention", "concat_rows", "shuffle", "turn", "depth_to_space", "space_to_depth", "softmax")
 ACTIVATIONS = (
     "Relu", "Relu", "Relu6", "Clip", "LeakyRelu", "LeakyRelu", "PRelu", "HardSwish", "HardSwish by parts", "Silu",
     "Sigmoid", "Tanh", "HardSigmoid", "Elu", "Gelu", "Softplus", "Exp", "Sqrt", "Log", "Reciprocal", "Pow", "Abs",

@@ -126,6 +126,22 @@ def test_a_mean_over_the_length_stays_among_images(axes: str) -> None:
     assert operators(graph)[:3] == ["Reshape", "Conv", "Reduce"]
 
 
+@pytest.mark.parametrize(
+    "norm",
+    [
+        "n = InstanceNormalization(a, s, b)",
+        "n = GroupNormalization<num_groups = 2>(a, s, b)",
+        "n = LayerNormalization(a, row)",
+        "n = LayerNormalization<axis = 1>(a, k)",
+    ],
+)
+def test_normalizations_stay_among_images(norm: str) -> None:
+    constants = {"w": normal(6, 6, 3), "s": normal(6), "b": normal(6, seed=1), "row": normal(7), "k": normal(6, 1)}
+    made = model(f"a = Conv(x, w) {norm} r = Relu(n) y = Conv(r, w)", 21, constants, "batch,6,9")
+    graph = check(made, {"x": normal(2, 6, 9)})
+    assert operators(graph) == ["Reshape", "Conv", "Normalize", "relu", "Conv", "Reshape"]
+
+
 @pytest.mark.parametrize("body", ["y = Conv(x, w)", "y = MaxPool<kernel_shape = [2, 2, 2]>(x)", "y = GlobalMaxPool(x)",
                                   "y = Resize(x, , c)"])  # fmt: skip
 def test_volumes_are_refused_by_their_rank(body: str) -> None:

@@ -10,16 +10,22 @@ from fewbins import oracle
 from fewbins.graph import Graph, Node, Tensor
 from fewbins.ops import (
     BinaryAttrs,
+    ConcatAttrs,
     ConvAttrs,
     ConvTransposeAttrs,
     GemmAttrs,
+    NormalizeAttrs,
     PadAttrs,
     PoolAttrs,
     PReluAttrs,
+    ReduceAttrs,
     SliceAttrs,
+    SoftmaxAttrs,
+    TransposeAttrs,
     UnaryAttrs,
 )
 from fewbins.ops.infer import infer_shapes
+from fewbins.passes.channels_first import TO_FIRST, TO_LAST, keep_channels_first
 from fewbins.passes.fold_pad import fold_pad
 from fewbins.passes.fold_scale import channel_rows, fold_scale, weight_of_rows
 from fewbins.passes.fuse_activation import fuse_activation
@@ -251,3 +257,82 @@ def test_what_moves_or_picks_values_shares_a_scale_and_what_computes_does_not():
     graph = build(conv("x", "a", pads=(1, 1, 1, 1)), pool, crop, w=normal(3, 3, 3, 3), outputs=("q",))
     groups = share_scales(graph, graph.nodes)
     assert groups["a"] == groups["p"] == groups["q"] and "x" not in groups
+
+
+def turned(*nodes: Node, back: bool = True, **options) -> Graph:
+    """The nodes from "a" to "b" on the input with its channels last, turned back at the end."""
+    end = (Node("Transpose", "back", ("b",), ("y",), TransposeAttrs(TO_FIRST)),) if back else ()
+    return build(Node("Transpose", "turn", ("x",), ("a",), TransposeAttrs(TO_LAST)), *nodes, *end, **options)
+
+
+def same_numbers(before: Graph, after: Graph, tolerance: float = 1e-6) -> list[str]:
+    """The operators of `after`, which computes the numbers of `before`."""
+    x = normal(2, *before.tensors["x"].shape[1:])
+    for name, want in oracle.run(before, {"x": x}, trace=False).items():
+        np.testing.assert_allclose(oracle.run(after, {"x": x}, trace=False)[name], want, rtol=0, atol=tolerance)
+        assert after.tensors[name].shape == before.tensors[name].shape
+    return [node.op for node in after.nodes]
+
+
+def test_a_block_with_channels_last_works_with_channels_first() -> None:
+    graph = turned(
+        Node("Normalize", "norm", ("a",), ("n",), NormalizeAttrs((3,)), {"scale": "scale", "bias": "bias"}),
+        Node("Gemm", "up", ("n",), ("u",), GemmAttrs(), {"weight": "w1", "bias": "b1"}),
+        Node("Unary", "act", ("u",), ("v",), UnaryAttrs("gelu")),
+        Node("Gemm", "down", ("v",), ("d",), GemmAttrs((None, 2.0)), {"weight": "w2"}),
+        Node("Binary", "gain", ("d", "gain_values"), ("b",), BinaryAttrs("mul")),
+        scale=normal(3), bias=normal(3), w1=normal(7, 3), b1=normal(7), w2=normal(3, 7), gain_values=normal(3),
+    )  # fmt: skip
+    after = keep_channels_first(graph)
+    assert same_numbers(graph, after) == ["Normalize", "Conv", "Unary", "Conv", "Binary", "Reshape"]
+    assert [node.name for node in after.nodes[:5]] == ["norm", "up", "act", "down", "gain"]
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs"),
+    [
+        ("Softmax", SoftmaxAttrs(3)),
+        ("Softmax", SoftmaxAttrs(1)),
+        ("Normalize", NormalizeAttrs((1, 3))),
+        ("Reduce", ReduceAttrs("mean", (1, 2))),
+        ("Reduce", ReduceAttrs("max", (3,))),
+        ("Slice", SliceAttrs((1, 2), (END, END), (2, 3), (1, 1))),
+    ],
+)
+def test_nodes_find_their_axes_with_channels_first(op: str, attrs: object) -> None:
+    graph = turned(Node(op, "it", ("a",), ("b",), attrs), shape=("n", 4, 6, 5))
+    assert same_numbers(graph, keep_channels_first(graph)) == [op, "Reshape"]
+
+
+def test_operands_and_constants_of_every_rank_are_turned() -> None:
+    graph = turned(
+        Node("Binary", "one", ("a", "row"), ("c",), BinaryAttrs("add")),
+        Node("Binary", "two", ("c", "plane"), ("d",), BinaryAttrs("mul")),
+        Node("Binary", "three", ("number", "d"), ("e",), BinaryAttrs("sub")),
+        Node("Concat", "four", ("e", "a"), ("b",), ConcatAttrs(3)),
+        row=normal(3), plane=normal(6, 6, 1), number=np.float32(2),
+    )  # fmt: skip
+    assert same_numbers(graph, keep_channels_first(graph)) == ["Binary", "Binary", "Binary", "Concat", "Reshape"]
+
+
+def test_a_mean_over_pixels_leaves_no_transpose_behind() -> None:
+    graph = turned(Node("Reduce", "mean", ("a",), ("y",), ReduceAttrs("mean", (1, 2), keepdims=False)), back=False)
+    assert same_numbers(graph, keep_channels_first(graph)) == ["Reduce"]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node("Reduce", "it", ("a",), ("y",), ReduceAttrs("mean", (1,), keepdims=False)),  # leaves (N, W, C)
+        Node("Binary", "it", ("a", "c5"), ("y",), BinaryAttrs("add")),  # adds an axis
+        Node("Normalize", "it", ("a",), ("y",), NormalizeAttrs((1,), groups=2)),  # groups of rows
+    ],
+)
+def test_what_needs_channels_last_keeps_them(node: Node) -> None:
+    graph = turned(node, back=False, c5=normal(2, 1, 1, 1, 3))
+    assert same_numbers(graph, keep_channels_first(graph)) == ["Transpose", node.op]
+
+
+def test_outputs_with_channels_last_stay_so() -> None:
+    graph = turned(Node("Unary", "it", ("a",), ("b",), UnaryAttrs("relu")), outputs=("b", "y"))
+    assert sorted(same_numbers(graph, keep_channels_first(graph))) == ["Reshape", "Transpose", "Unary"]

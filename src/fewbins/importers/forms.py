@@ -45,7 +45,7 @@ def read_node(proto: onnx.NodeProto, label: str, opset: int, versions: Set[int])
         if not _is_needless(proto.op_type, opset, attribute.name, value):
             attributes[attribute.name] = value
     schema = _form(proto, opset, frozenset(attributes))
-    if schema.deprecated or schema.since_version not in versions:
+    if schema.since_version not in versions:
         raise NodeError(
             f"its form of opset {schema.since_version} is not supported; convert the model with onnx.version_converter"
         )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Activations that exporters spell out in simple operators, put together again.
 
-hard-swish: x * clip(x + 3, 0, 6) / 6, or x * hard_sigmoid(x); SiLU: x * sigmoid(x); GELU:
+hard-swish: x * clip(x + 3, 0, 6) / 6, or x * hard_sigmoid(x); SiLU: x * sigmoid(x); Mish: x * tanh(softplus(x)); GELU:
 x * (1 + erf(x / sqrt(2))) / 2, or with tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)) for erf. The factors may stand in any
 order and the constants anywhere among them.
 """
@@ -50,11 +50,15 @@ def _gated(graph: Graph, factor: float, x: str, gate: str) -> str | None:
             return "silu"
         if attrs.function == "hard_sigmoid" and _close(attrs.alpha, 1 / 6) and _close(attrs.beta, 0.5):
             return "hard_swish"
+    if producer.op == "Unary" and producer.attrs.function == "tanh" and _close(factor, 1):
+        inner = graph.producer(producer.inputs[0])
+        if inner is not None and inner.op == "Unary" and inner.attrs.function == "softplus" and inner.inputs[0] == x:
+            return "mish"
     if producer.op == "Unary" and producer.attrs.function == "clip" and _close(factor, 1 / 6):
         limits = (producer.attrs.lo, producer.attrs.hi)
-        if limits == (0, 6) and _sum_with(graph, producer.inputs[0]) == (x, 3.0):
+        if limits == (0, 6) and sum_with(graph, producer.inputs[0]) == (x, 3.0):
             return "hard_swish"
-    plus_one = _sum_with(graph, gate)
+    plus_one = sum_with(graph, gate)
     if plus_one is None or not _close(plus_one[1], 1) or not _close(factor, 0.5):
         return None
     inner = graph.producer(plus_one[0])
@@ -71,13 +75,13 @@ def _gated(graph: Graph, factor: float, x: str, gate: str) -> str | None:
 def _is_cubic(graph: Graph, factors: list[str], x: str) -> bool:
     """Whether the factors multiply to x + 0.044715 * x**3."""
     if len(factors) == 1:
-        terms = _operands(graph, factors[0], "add")
+        terms = operands_of(graph, factors[0], "add")
         if terms is None or x not in terms:
             return False
         scale, powers = _product(graph, terms[1] if terms[0] == x else terms[0])
         return _close(scale, 0.044715) and _exponents(graph, powers) == {x: 3}
     if len(factors) == 2 and x in factors:
-        rest = _sum_with(graph, factors[1] if factors[0] == x else factors[0])
+        rest = sum_with(graph, factors[1] if factors[0] == x else factors[0])
         if rest is not None and _close(rest[1], 1):
             scale, powers = _product(graph, rest[0])
             return _close(scale, 0.044715) and _exponents(graph, powers) == {x: 2}
@@ -117,9 +121,9 @@ def _product(graph: Graph, name: str, depth: int = 0) -> tuple[float, list[str]]
     return (total, factors) if len(factors) <= 3 else (1.0, [name])
 
 
-def _sum_with(graph: Graph, name: str) -> tuple[str, float] | None:
+def sum_with(graph: Graph, name: str) -> tuple[str, float] | None:
     """A tensor as another one plus a number."""
-    operands = _operands(graph, name, "add")
+    operands = operands_of(graph, name, "add")
     if operands is not None:
         for x, constant in (operands, operands[::-1]):
             number = _number(graph, constant)
@@ -128,7 +132,8 @@ def _sum_with(graph: Graph, name: str) -> tuple[str, float] | None:
     return None
 
 
-def _operands(graph: Graph, name: str, function: str) -> tuple[str, str] | None:
+def operands_of(graph: Graph, name: str, function: str) -> tuple[str, str] | None:
+    """What a tensor is the sum, difference or product of."""
     node = graph.producer(name)
     if node is None or node.op != "Binary" or node.attrs.function != function:
         return None

@@ -20,12 +20,14 @@ from fewbins.graph import Dim, Graph, Names, Shape, UnreadInput
 from fewbins.importers.context import Context, node_label
 from fewbins.importers.forms import read_node
 from fewbins.importers.inputs import bound_sizes, file_dims, named_sizes, runtime_type, type_name
+from fewbins.importers.normalizations import recognize_normalizations
 from fewbins.importers.onnx_file import OnnxFile
 from fewbins.importers.operators import OPERATORS
 from fewbins.importers.part import Part, choose_part
 from fewbins.importers.patterns import recognize_activations
 from fewbins.importers.problems import NodeError, Problem, grouped, refuse_quantized, show_shape
 from fewbins.importers.values import BROKEN, Activation, Constant, OnnxNode
+from fewbins.passes.channels_first import keep_channels_first
 from fewbins.passes.one_row import keep_rows
 
 # Heights and widths that networks are usually made for: whether fixing the free sizes helps is tried with them.
@@ -74,7 +76,9 @@ class _Import:
         if self.problems:
             self.problems[:0] = self._other_types(starts)
             return None
-        graph = keep_rows(recognize_activations(ctx.finish(part.outputs, proto.name)).prune())
+        graph = recognize_activations(ctx.finish(part.outputs, proto.name)).prune()
+        graph = recognize_normalizations(graph).prune()
+        graph = keep_channels_first(keep_rows(graph))
         graph = self._without_unread(graph)
         self.problems += self._other_types(graph.inputs)
         return None if self.problems else graph

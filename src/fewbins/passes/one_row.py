@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fewbins.graph import Graph, Node, Shape, Tensor
-from fewbins.ops import PadAttrs, ReduceAttrs, ReshapeAttrs, SliceAttrs
+from fewbins.ops import NormalizeAttrs, PadAttrs, ReduceAttrs, ReshapeAttrs, SliceAttrs
 from fewbins.ops.shapes import same
 
 TO_IMAGE = ReshapeAttrs((0, 0, 1, -1))
@@ -85,6 +85,8 @@ class _Rows:
             return False
         shape = self._tensors[node.output].shape
         inputs = tuple(self._images[name] if name in self._images else self._constant(name) for name in node.inputs)
+        if node.op == "Normalize":
+            node = node.with_(params={role: self._constant(name) for role, name in node.params.items()})
         if len(shape) != 3:
             self._nodes.append(node.with_(inputs=inputs, attrs=attrs))
             return True
@@ -119,6 +121,8 @@ def _attributes(node: Node) -> Any:
         return attrs
     if node.op in ("Concat", "Softmax"):
         return replace(attrs, axis=PLACES[attrs.axis])
+    if isinstance(attrs, NormalizeAttrs):
+        return replace(attrs, axes=tuple(PLACES[axis] for axis in attrs.axes))
     if isinstance(attrs, SliceAttrs):
         return replace(attrs, axes=tuple(PLACES[axis] for axis in attrs.axes))
     if isinstance(attrs, PadAttrs):

@@ -1,16 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ONNX operators that can be imported; one small function each, in files by topic."""
 
-from fewbins.importers.operators import arithmetic, elementwise, folds, movement, products, reshaping, resize, windows
+from fewbins.importers.operators import (
+    arithmetic,
+    einsum,
+    elementwise,
+    folds,
+    movement,
+    normalization,
+    products,
+    reshaping,
+    resize,
+    windows,
+)
 from fewbins.importers.operators.base import OPERATORS, Operator
 
 __all__ = [
     "OPERATORS",
     "Operator",
     "arithmetic",
+    "einsum",
     "elementwise",
     "folds",
     "movement",
+    "normalization",
     "products",
     "reshaping",
     "resize",

@@ -41,6 +41,7 @@ PLAIN = (
     ("Neg", (6, 13), "neg"),
     ("Log", (6, 13), "log"),
     ("Softplus", (1, 22), "softplus"),
+    ("Mish", (18, 22), "mish"),
     ("Reciprocal", (6, 13), "reciprocal"),
     ("Floor", (6, 13), "floor"),
     ("Ceil", (6, 13), "ceil"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrix products with a constant, and BatchNormalization."""
+"""Matrix products, and BatchNormalization."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from fewbins.importers.context import Context
 from fewbins.importers.operators.base import lowers
+from fewbins.importers.operators.reshaping import reshape
 from fewbins.importers.problems import NodeError, show_shape
-from fewbins.importers.values import Activation, Array, Constant, OnnxNode, Value
-from fewbins.ops import BatchNormAttrs, BinaryAttrs, GemmAttrs, ReshapeAttrs, TransposeAttrs
+from fewbins.importers.values import Array, Constant, OnnxNode, Value
+from fewbins.ops import BatchNormAttrs, BinaryAttrs, GemmAttrs, MatMulAttrs, TransposeAttrs
 
 
 def _scaled(values: Constant, factor: float) -> Constant:
@@ -34,15 +35,23 @@ def _gemm(ctx: Context, node: OnnxNode) -> Sequence[Value]:
         weight = _scaled(Constant(a.data.T) if turn_a else a, alpha)
         right = b if turn_b else _transposed(ctx, node, b)
         y = _transposed(ctx, node, ctx.emit("Gemm", node, [right], GemmAttrs(), {"weight": weight}), "transpose back")
-        bias, rest = None, ctx.optional(node, 2)
+        rest = ctx.optional(node, 2)
     else:
-        raise NodeError("multiplies two activations; one factor must be a constant")
+        left = _transposed(ctx, node, a) if turn_a else a
+        right = _transposed(ctx, node, b) if turn_b else b
+        y = ctx.emit("MatMul", node, [left, right], MatMulAttrs())
+        if alpha != 1:
+            y = ctx.emit("Binary", node, [y, _number(alpha)], BinaryAttrs("mul"), suffix="alpha")
+        rest = ctx.optional(node, 2)
     if rest is not None and beta != 0:
         if beta != 1:
-            factor = Constant(np.float32(beta).reshape(()))
-            rest = ctx.emit("Binary", node, [rest, factor], BinaryAttrs("mul"), suffix="beta")
+            rest = ctx.emit("Binary", node, [rest, _number(beta)], BinaryAttrs("mul"), suffix="beta")
         y = ctx.emit("Binary", node, [y, rest], BinaryAttrs("add"), suffix="add")
     return [y]
+
+
+def _number(value: float) -> Constant:
+    return Constant(np.float32(value).reshape(()))
 
 
 def _gemm_bias(ctx: Context, node: OnnxNode, columns: int, beta: float) -> tuple[Constant | None, Value | None]:
@@ -66,34 +75,42 @@ def _transposed(ctx: Context, node: OnnxNode, x: Value, suffix: str = "transpose
 @lowers("MatMul", 1, 9, 13)
 def _matmul(ctx: Context, node: OnnxNode) -> Sequence[Value]:
     a, b = ctx.activation(node, 0), ctx.activation(node, 1)
-    if isinstance(b, Constant) and len(a.shape) >= 1:
-        weight = _matrix(b, "the second factor", len(a.shape))
-        columns = b.data.ndim > 1
-        y = ctx.emit("Gemm", node, [a], GemmAttrs(), {"weight": Constant(weight.T)})
-        return [y if columns else _drop_last(ctx, node, y)]
-    if isinstance(a, Constant) and isinstance(b, Activation) and a.data.ndim >= 2 and b.rank >= 2:
+    if not a.shape or not b.shape:
+        raise NodeError("a factor has no axes; the file is not valid ONNX")
+    if isinstance(b, Constant) and _is_matrix(b, len(a.shape)):
+        y = ctx.emit("Gemm", node, [a], GemmAttrs(), {"weight": Constant(_matrix(b).T)})
+        return [y if b.data.ndim > 1 else _without_axis(ctx, node, y, -1)]
+    if isinstance(a, Constant) and a.data.ndim > 1 and len(b.shape) > 1 and _is_matrix(a, len(b.shape)):
         # y = A B is the transpose of B' A'.
-        weight = _matrix(a, "the first factor", b.rank)
-        right = _transposed(ctx, node, b)
-        y = ctx.emit("Gemm", node, [right], GemmAttrs(), {"weight": Constant(weight)})
+        y = ctx.emit("Gemm", node, [_transposed(ctx, node, b)], GemmAttrs(), {"weight": Constant(_matrix(a))})
         return [_transposed(ctx, node, y, "transpose back")]
-    raise NodeError("multiplies two activations; one factor must be a constant matrix")
+    left = _with_axis(ctx, node, a, 0) if len(a.shape) == 1 else a
+    right = _with_axis(ctx, node, b, 1) if len(b.shape) == 1 else b
+    y = ctx.emit("MatMul", node, [left, right], MatMulAttrs())
+    if len(a.shape) == 1:
+        y = _without_axis(ctx, node, y, -2)
+    return [_without_axis(ctx, node, y, -1) if len(b.shape) == 1 else y]
 
 
-def _matrix(value: Constant, what: str, rank: int) -> Array:
-    data = value.data
-    if data.ndim == 1:
-        return data.reshape(-1, 1)
-    if data.ndim == 2:
-        return data
-    if data.ndim > rank or any(size != 1 for size in data.shape[:-2]):
-        raise NodeError(f"{what} {show_shape(data.shape)} is a stack of matrices; only one matrix is supported")
-    return np.reshape(data, data.shape[-2:])
+def _is_matrix(value: Constant, rank: int) -> bool:
+    """Whether a constant factor is one matrix (or one vector), and adds no axes to the other factor's `rank`."""
+    return value.data.ndim <= rank and all(size == 1 for size in value.data.shape[:-2])
 
 
-def _drop_last(ctx: Context, node: OnnxNode, y: Value) -> Value:
-    sizes = y.shape[:-1]
-    return ctx.emit("Reshape", node, [y], ReshapeAttrs((0,) * len(sizes)), suffix="squeeze")
+def _matrix(value: Constant) -> Array:
+    return value.data.reshape(-1, 1) if value.data.ndim == 1 else np.reshape(value.data, value.data.shape[-2:])
+
+
+def _with_axis(ctx: Context, node: OnnxNode, x: Value, place: int) -> Value:
+    sizes = ctx.sizes_of(x)
+    sizes.insert(place, 1)
+    return reshape(ctx, node, x, sizes, suffix="unsqueeze")
+
+
+def _without_axis(ctx: Context, node: OnnxNode, y: Value, place: int) -> Value:
+    sizes = ctx.sizes_of(y)
+    del sizes[place]
+    return reshape(ctx, node, y, sizes, suffix="squeeze")
 
 
 @lowers("BatchNormalization", 7, 9, 14, 15)
