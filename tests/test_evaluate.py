@@ -88,6 +88,14 @@ def test_two_images_are_no_pair_of_image_and_labels():
     assert model.provenance["calibration"]["images"] == 2
 
 
+@pytest.mark.parametrize("shape", [(20, 3), (20, 8, 8), (20, 1, 8, 8), (20, 2, 8, 8)])
+def test_targets_may_be_arrays_of_numbers_for_a_metric_of_the_callers(shape):
+    targets = np.zeros(shape, np.float32)
+    data = (X, targets) if shape[1] != 1 else [(X, targets)]  # alone, such a pair could be two batches of images
+    rates = fewbins.evaluate(digits(), data, metric={"shape": lambda _, y: y.shape})
+    assert (rates["samples"], tuple(rates["shape"])) == (20, shape)
+
+
 def test_npz_files_and_folders_are_read(tmp_path):
     np.savez(tmp_path / "d.npz", x=X, y=Y)
     assert fewbins.evaluate(digits(), tmp_path / "d.npz")["correct"] == 15

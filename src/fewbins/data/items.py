@@ -92,13 +92,13 @@ def _is_one_item(data: Any, inputs: Sequence[Input]) -> bool:
     """Whether a tuple or list is a single item, such as the pair of all images and all labels, rather than items."""
     if not isinstance(data, tuple | list):
         return False
-    if len(data) == 2 and _are_labels(data[1], data[0], inputs):
+    if len(data) == 2 and _are_labels(data[1], data[0], inputs, is_tuple=isinstance(data, tuple)):
         return True
     arrays = all(isinstance(part, np.ndarray) or _is_tensor(part) for part in data)
     return isinstance(data, tuple) and len(inputs) > 1 and arrays and len(data) in (len(inputs), len(inputs) + 1)
 
 
-def _are_labels(second: Any, first: Any, inputs: Sequence[Input]) -> bool:
+def _are_labels(second: Any, first: Any, inputs: Sequence[Input], *, is_tuple: bool) -> bool:
     """Whether the second of two things is labels of the first, and not another image."""
     if isinstance(first, Mapping | tuple | list):
         if isinstance(second, Mapping | tuple):
@@ -109,8 +109,17 @@ def _are_labels(second: Any, first: Any, inputs: Sequence[Input]) -> bool:
     first, second = as_array(first), as_array(second)
     if not (isinstance(first, np.ndarray) and isinstance(second, np.ndarray)):
         return isinstance(first, np.ndarray) and isinstance(second, int | np.integer)
-    rank = len(inputs[0].shape) if inputs else 0
-    return second.dtype != first.dtype or second.ndim not in (rank, rank - 1)
+    if second.dtype != first.dtype or not _fits(second, inputs[0].shape):
+        return True
+    return is_tuple and second.ndim < first.ndim
+
+
+def _fits(array: Array, shape: Sequence[int | str]) -> bool:
+    """Whether an array may be an input, with or without the batch axis."""
+    wanted = list(shape)[len(shape) - array.ndim :]
+    return array.ndim in (len(shape), len(shape) - 1) and all(
+        isinstance(want, str) or want == size for want, size in zip(wanted, array.shape, strict=True)
+    )
 
 
 def _split(item: Any, inputs: Sequence[Input]) -> tuple[Any, Any]:
