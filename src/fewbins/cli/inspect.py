@@ -106,7 +106,7 @@ def _print(body: dict[str, Any]) -> None:
     if body["kind"] == "fewbins":
         print(f"scheme: {body['scheme']}")
         if body["preprocessing"]:
-            print(f"preprocessing: {body['preprocessing']}")
+            print(f"preprocessing, for pixels 0..255: {body['preprocessing']}")
         raised = body["provenance"].get("raised_channels")
         if raised:
             print(f"weight channels whose scale was raised for their bias: {raised}")
