@@ -16,13 +16,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "fewbins"
 # From the bottom up. A module may import its own layer and those before it.
 LAYERS = [
     ["errors", "checks", "_engine"],
-    ["levels"],
+    ["levels", "scheme_hints"],
     ["scheme", "numerics"],
     ["graph", "rounding"],
     ["ops", "passes", "model_file", "export"],
     ["session", "oracle", "importers", "model", "data", "onnxruntime_api"],
     ["calibrate", "verify"],
-    ["quantize", "build"],
+    ["network", "quantize", "build"],
     ["analyze", "bench", "evaluate", "scores", "train", "zoo"],
     ["search", "report"],
     ["cli", "_run", "__main__"],

@@ -15,8 +15,9 @@ from fewbins.data import Preprocessing, open_dataset, read_items
 from fewbins.errors import ArgumentError, DataError, ShapeError, warn
 from fewbins.graph import Graph
 from fewbins.model import QuantizedModel
+from fewbins.network import is_network
 from fewbins.onnxruntime_api import InferenceSession, loaded_model
-from fewbins.quantize import is_network, quantize
+from fewbins.quantize import quantize
 from fewbins.scores import Comparison, Metric, Scores, first_output, named_metrics
 from fewbins.session import Session
 

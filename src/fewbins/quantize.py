@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fewbins import __version__
 from fewbins.build.correct import LayerOutcome, walk
@@ -20,15 +19,17 @@ from fewbins.build.emit import emit
 from fewbins.build.plan import Plan, make_plan, resolve_layers
 from fewbins.build.weights import LayerWeights, layer_bias, round_weights
 from fewbins.calibrate.collect import Progress, Statistics, collect
+from fewbins.calibrate.constants import ConstantImages
 from fewbins.calibrate.histogram import Histogram
-from fewbins.calibrate.images import Images, Sample, read_samples
+from fewbins.calibrate.images import Images, read_samples
 from fewbins.calibrate.observers import check_observer, choose_affine
 from fewbins.calibrate.runner import MakeRunner, engine_runner
-from fewbins.checks import check_callable, check_flag, check_integer, shown
+from fewbins.checks import check_callable, check_flag, check_integer
 from fewbins.data import Preprocessing
-from fewbins.errors import ArgumentError, CalibrationError, DataError, warn
+from fewbins.errors import ArgumentError, CalibrationError
 from fewbins.graph import Graph
 from fewbins.model import QuantizedModel
+from fewbins.network import Network, as_graph, class_names
 from fewbins.numerics import Affine, flush_subnormals
 from fewbins.passes.fold_batchnorm import fold_batchnorm
 from fewbins.passes.fold_constants import fold_constants
@@ -38,11 +39,6 @@ from fewbins.passes.fuse_activation import WEIGHTED, fuse_activation
 from fewbins.passes.fuse_residual import fuse_residual
 from fewbins.passes.slice_weights import can_slice_weights, slice_weights
 from fewbins.scheme import Scheme
-
-if TYPE_CHECKING:
-    import onnx
-
-Network: TypeAlias = "Graph | str | os.PathLike[str] | bytes | onnx.ModelProto"
 
 _LOG = logging.getLogger("fewbins")
 
@@ -109,7 +105,7 @@ def quantize(
     parsed = scheme if isinstance(scheme, Scheme) else Scheme.parse(scheme)
     preprocessing = _checked(preprocessing, seed, provenance, progress)
     graph = as_graph(graph)
-    labels = _checked_labels(labels, graph)
+    labels = class_names(labels, graph)
     fused = prepare(graph)
     _LOG.info("%r: %d nodes after folding and fusing, scheme %s", graph.name, len(fused.nodes), parsed)
     layers = resolve_layers(fused, parsed)
@@ -160,37 +156,6 @@ def quantize(
     return QuantizedModel(quantized, str(parsed), preprocessing, labels, origin, rows)
 
 
-def is_network(value: object) -> bool:
-    """Whether a value says by itself that it is a float network to be imported: an .onnx path or a parsed model."""
-    if isinstance(value, str | os.PathLike):
-        return str(os.fspath(value)).lower().endswith(".onnx")
-    return type(value).__name__ == "ModelProto"
-
-
-def as_graph(network: Any) -> Graph:
-    """A float network in any form as a graph.
-
-    Raises:
-        ArgumentError: a model that is quantized already, or something that is no network.
-    """
-    if isinstance(network, Graph):
-        return network
-    kind = type(network).__name__
-    if isinstance(network, QuantizedModel) or (
-        isinstance(network, str | os.PathLike) and str(os.fspath(network)).endswith(".fewbins")
-    ):
-        what = "a QuantizedModel" if isinstance(network, QuantizedModel) else f"'{os.fspath(network)}'"
-        raise ArgumentError(f"{what} is quantized already; give the float network that it was made from")
-    if not (isinstance(network, str | os.PathLike | bytes) or is_network(network)):
-        remedy = "; torch.onnx.export writes one" if hasattr(network, "state_dict") else ""
-        raise ArgumentError(
-            f"the network is of type {kind}; give a Graph, or the path or bytes of an .onnx file{remedy}"
-        )
-    from fewbins.importers.onnx import load_onnx
-
-    return load_onnx(network)
-
-
 def _checked(
     preprocessing: Preprocessing | Mapping[str, Any] | None, seed: object, provenance: object, progress: object
 ) -> Preprocessing | None:
@@ -210,26 +175,6 @@ def _checked(
     raise ArgumentError(
         f"preprocessing is of type {type(preprocessing).__name__}; give a fewbins.Preprocessing or a dict of its fields"
     )
-
-
-def _checked_labels(labels: Sequence[str] | None, graph: Graph) -> list[str] | None:
-    """Class names, as many as the network has classes where all its outputs are (N, classes)."""
-    if labels is None:
-        return None
-    if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
-        raise ArgumentError(f"labels is of type {type(labels).__name__}; give a list of class names")
-    names = list(labels)
-    wrong: list[object] = [name for name in list[object](names) if not isinstance(name, str)]
-    if wrong:
-        raise ArgumentError(f"labels holds {shown(wrong[0])}, which is no string; give a list of class names")
-    shapes = [graph.tensors[name].shape for name in graph.outputs]
-    classes = [shape[1] for shape in shapes if len(shape) >= 2 and all(size == 1 for size in shape[2:])]
-    counts = [count for count in classes if isinstance(count, int)]
-    if counts and len(counts) == len(shapes) and len(names) not in counts:
-        raise DataError(
-            f"there are {len(names)} labels for {counts[0]} outputs; give one name for each output, in order"
-        )
-    return names
 
 
 def prepare(graph: Graph) -> Graph:
@@ -263,7 +208,7 @@ def _statistics(
         if any(can_slice_weights(plan.graph, producer) for producer in map(plan.graph.producer, members) if producer):
             tensors.update(name for name in members if not plan.graph.tensors[name].is_constant)
     _LOG.info("calibrating %d tensors", len(tensors))
-    constants = _Constants(plan.graph)
+    constants = ConstantImages(plan.graph)
     statistics = collect(
         plan.graph,
         constants.watch(read_samples(images, plan.graph, preprocessing)),
@@ -275,36 +220,6 @@ def _statistics(
     )
     constants.warn()
     return statistics
-
-
-class _Constants:
-    """Whether an input holds one value in all calibration images, as zeros and ones do that stand in for images."""
-
-    def __init__(self, graph: Graph) -> None:
-        # Inputs that are no pictures or signals, such as a gain, may well be constant.
-        self._slots = [slot for slot, name in enumerate(graph.inputs) if len(graph.tensors[name].shape) >= 3]
-        self._names = graph.inputs
-        self._values: dict[int, float | None] = {}
-
-    def watch(self, samples: Iterator[Sample]) -> Iterator[Sample]:
-        """The samples as they come."""
-        for sample in samples:
-            for slot in self._slots:
-                array = sample[slot]
-                value = self._values.setdefault(slot, float(array.flat[0]) if array.size else None)
-                if value is not None and not (array == value).all():
-                    self._values[slot] = None
-            yield sample
-
-    def warn(self) -> None:
-        """Warn of the first input that is constant."""
-        for slot, value in self._values.items():
-            if value is not None:
-                warn(
-                    f"all calibration images of input '{self._names[slot]}' hold nothing but the value {value:g}; the "
-                    "ranges are wrong unless the network sees such images: check how they are read"
-                )
-                return
 
 
 def _quiet_slices(plan: Plan, statistics: Statistics) -> dict[str, str]:

@@ -13,16 +13,15 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
-from fewbins.errors import SchemeError, warn
+from fewbins.errors import SchemeError
 from fewbins.levels import Levels, fits_dot16, pairs
+from fewbins.scheme_hints import BINS, MEANT, WEIGHT_BINS, check_bits, did_you_mean, short, with_commas
 
 Kind = Literal["bins", "u4", "float", "weights", "lut4"]
 Granularity = Literal["tensor", "channel"]
@@ -41,18 +40,7 @@ _OPTIONS_OF: dict[Kind, tuple[str, ...]] = {
     "weights": ("tensor", "channel", "asym", "po2"),
     "lut4": ("tensor", "channel", "po2", "fixed", "shift"),
 }
-_BINS = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
-_WEIGHT_BINS = re.compile(r"w([0-9]{1,9})")
 _SEPARATOR = re.compile("[,=:]")
-
-# What other libraries call the same thing -> what to write here.
-_MEANT = {
-    **dict.fromkeys(("int8", "uint8", "qint8", "quint8", "i8", "s8", "u8", "8", "8-bit", "w8a8", "a8w8"), "8bit"),
-    **dict.fromkeys(("int4", "uint4", "i4", "s4", "4", "4-bit", "w4a4", "a4w4"), "4bit"),
-    **dict.fromkeys(("w4a8", "a8w4"), "256x15"),
-    **dict.fromkeys(("float32", "fp32", "f32", "float16", "fp16", "bf16", "bfloat16", "none", "no"), "float"),
-}
-_BITS_NOT_BINS = (4, 8, 16)  # numbers that people write when they mean bits
 
 
 @dataclass(frozen=True)
@@ -260,22 +248,20 @@ class Scheme:
         try:
             scheme = cls._parse(text)
         except SchemeError as error:
-            meant = _with_commas(text)
+            meant = with_commas(text)
             try:
                 cls._parse(meant)
             except SchemeError:
                 raise error from None
-            raise SchemeError(f"scheme '{_short(text)}': parts are separated by commas; write '{meant}'") from None
+            raise SchemeError(f"scheme '{short(text)}': parts are separated by commas; write '{meant}'") from None
         return scheme
 
     @classmethod
     def _parse(cls, text: str) -> Scheme:
         first, *rest = _split(text, ",", text)
         if len(_split(first, "=", text)) > 1:
-            raise SchemeError(
-                f"scheme '{_short(text)}' starts with an override; put a base first, such as 8bit,{first}"
-            )
-        _check_bits(first)
+            raise SchemeError(f"scheme '{short(text)}' starts with an override; put a base first, such as 8bit,{first}")
+        check_bits(first)
         return cls(LayerScheme.parse(first), tuple(_parse_override(part, text) for part in rest))
 
     def resolve(self, layers: Sequence[LayerInfo]) -> dict[str, LayerScheme]:
@@ -326,46 +312,20 @@ def _parse_kind(word: str, *, asym: bool) -> tuple[Kind, Levels | None, Levels |
     if word == "lut4":
         return "lut4", _ACTIVATION_8BIT, _WEIGHT_8BIT
     try:
-        if match := _BINS.fullmatch(word):
+        if match := BINS.fullmatch(word):
             return "bins", Levels.of(int(match[1])), Levels.weights(int(match[2]))
-        if match := _WEIGHT_BINS.fullmatch(word):
+        if match := WEIGHT_BINS.fullmatch(word):
             bins = int(match[1])
             return "weights", None, Levels.of(bins) if asym else Levels.weights(bins)
     except SchemeError as error:
         raise SchemeError(f"scheme '{word}': {error}") from None
-    if meant := _MEANT.get(word.lower()):
-        raise SchemeError(f"scheme '{_short(word)}' is unknown; did you mean '{meant}'?")
+    if meant := MEANT.get(word.lower()):
+        raise SchemeError(f"scheme '{short(word)}' is unknown; did you mean '{meant}'?")
     known = ["8bit", "4bit", "u4", "float", "lut4", "w255", "w15", "255x33", *(f"{a}x{w}" for a, w in pairs())]
     raise SchemeError(
-        f"scheme '{_short(word)}' is unknown; {_did_you_mean(word, known)}"
+        f"scheme '{short(word)}' is unknown; {did_you_mean(word, known)}"
         "write NxM (bins of activations x weights), 8bit, 4bit, u4, float, wM or lut4"
     )
-
-
-def _with_commas(text: str) -> str:
-    """The text as it would be if semicolons, plus signs and spaces between its parts were commas."""
-    return ",".join(part for part in re.split(r"[;,+\s]+", text) if part)
-
-
-def _check_bits(base: str) -> None:
-    """Refuse `w8` and warn of `8x8`: here these are bins, in most other tools bits."""
-    word, *options = (part.strip() for part in base.split(":"))
-    if (match := _WEIGHT_BINS.fullmatch(word)) and "asym" not in options:
-        bins = int(match[1])
-        if bins in _BITS_NOT_BINS:
-            wide = {4: "w15 for 4 bits", 8: "w255 for 8 bits", 16: "w255 for 8 bits, the most there are"}[bins]
-            raise SchemeError(
-                f"scheme '{word}': {bins} is a number of bins, {math.log2(bins):.0f} bits, not of bits; write {wide}, "
-                f"w{bins - 1} for these bins without the lowest, or {word}:asym"
-            )
-    if match := _BINS.fullmatch(word):
-        bins_a, bins_w = int(match[1]), int(match[2])
-        both_bits = bins_a in _BITS_NOT_BINS and bins_w in _BITS_NOT_BINS
-        if both_bits and (bins_a, bins_w) != (16, 16):  # which is another spelling of 4bit
-            warn(
-                f"scheme '{word}' is {bins_a} bins of activations and {bins_w} of weights, {math.log2(bins_a):.0f} "
-                f"and {math.log2(bins_w):.0f} bits; for bits write 8bit, 4bit or 256x15"
-            )
 
 
 def _option_fields(text: str, kind: Kind, given: Sequence[str]) -> tuple[Granularity, Rule, bool, bool]:
@@ -374,20 +334,20 @@ def _option_fields(text: str, kind: Kind, given: Sequence[str]) -> tuple[Granula
     for word in given:
         if word not in OPTIONS:
             raise SchemeError(
-                f"scheme '{_short(text)}': unknown option '{_short(word)}'; {_did_you_mean(word, OPTIONS)}"
+                f"scheme '{short(text)}': unknown option '{short(word)}'; {did_you_mean(word, OPTIONS)}"
                 f"options are {', '.join(OPTIONS)}"
             )
         if word not in allowed:
             takes = f"takes only {', '.join(allowed)}" if allowed else "takes no options"
-            raise SchemeError(f"scheme '{_short(text)}': '{word}' does not go with this kind, which {takes}")
+            raise SchemeError(f"scheme '{short(text)}': '{word}' does not go with this kind, which {takes}")
         if given.count(word) > 1:
-            raise SchemeError(f"scheme '{_short(text)}': option '{word}' is given twice")
+            raise SchemeError(f"scheme '{short(text)}': option '{word}' is given twice")
     for one, other in (("tensor", "channel"), ("fixed", "shift")):
         if one in given and other in given:
-            raise SchemeError(f"scheme '{_short(text)}': options '{one}' and '{other}' exclude each other")
+            raise SchemeError(f"scheme '{short(text)}': options '{one}' and '{other}' exclude each other")
     shift = "shift" in given or (kind == "lut4" and "po2" in given)
     if shift and "fixed" in given:
-        raise SchemeError(f"scheme '{_short(text)}': lut4:po2 implies 'shift', which excludes 'fixed'")
+        raise SchemeError(f"scheme '{short(text)}': lut4:po2 implies 'shift', which excludes 'fixed'")
     granularity: Granularity = "tensor" if "tensor" in given or kind == "u4" else "channel"
     rule: Rule = "shift" if shift else "fixed" if "fixed" in given else "float"
     return granularity, rule, shift or "po2" in given, "asym" in given
@@ -412,19 +372,19 @@ def _unchecked(
 def _parse_override(part: str, text: str) -> Override:
     halves = _split(part, "=", text)
     if len(halves) != 2:
-        raise SchemeError(f"scheme '{_short(text)}': '{_short(part)}' is not an override; write selector=base")
-    _check_bits(halves[1])
+        raise SchemeError(f"scheme '{short(text)}': '{short(part)}' is not an override; write selector=base")
+    check_bits(halves[1])
     return Override(_parse_selector(halves[0].strip(), text), LayerScheme.parse(halves[1]))
 
 
 def _parse_selector(token: str, text: str) -> Selector:
     if token[:1] not in ('"', "'"):
         if _SEPARATOR.search(token):
-            raise SchemeError(f"scheme '{_short(text)}': quote the node name, as in \"{_short(token)}\"=8bit")
+            raise SchemeError(f"scheme '{short(text)}': quote the node name, as in \"{short(token)}\"=8bit")
         return Selector(token, is_word=token in ROLE_WORDS)
     end = _end_of_quote(token, 0, text)
     if end != len(token):
-        raise SchemeError(f"scheme '{_short(text)}': '{_short(token[end:])}' follows the quoted name {token[:end]}")
+        raise SchemeError(f"scheme '{short(text)}': '{short(token[end:])}' follows the quoted name {token[:end]}")
     return Selector(re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL))
 
 
@@ -451,7 +411,7 @@ def _end_of_quote(part: str, start: int, text: str) -> int:
         elif part[position] == part[start]:
             return position + 1
         position += 1
-    raise SchemeError(f"scheme '{_short(text)}': a quote that opens is never closed")
+    raise SchemeError(f"scheme '{short(text)}': a quote that opens is never closed")
 
 
 def _unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> str:
@@ -461,24 +421,6 @@ def _unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> str:
         return f"selector '{selector.text}' matches no layer of this model; {has}"
     names = [layer.name for layer in layers]
     return (
-        f"selector '{_short(selector.text)}' matches no layer; {_did_you_mean(selector.text, [*names, *ROLE_WORDS])}"
+        f"selector '{short(selector.text)}' matches no layer; {did_you_mean(selector.text, [*names, *ROLE_WORDS])}"
         "`fewbins inspect` lists the names"
     )
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'a' or 'b'? `, nearest first."""
-    lowered: dict[str, str] = {}
-    for candidate in known:
-        lowered.setdefault(candidate.lower(), candidate)
-    quoted: Callable[[str], str] = lambda name: f"'{lowered[name]}'"
-    nearest = difflib.get_close_matches(word[:200].lower(), list(lowered), n=3, cutoff=0.5)
-    if not nearest:
-        return f"known are {', '.join(map(quoted, list(lowered)[:8]))}; " if lowered else ""
-    return f"did you mean {' or '.join(map(quoted, nearest))}? "
-
-
-def _short(text: str) -> str:
-    """Text for one line of an error."""
-    one_line = " ".join(text.split())
-    return one_line if len(one_line) <= 80 else one_line[:77] + "..."
