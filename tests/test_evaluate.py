@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx.parser
 import pytest
 from PIL import Image
 from small_models import DIGITS, digits, images
@@ -94,6 +95,35 @@ def test_targets_may_be_arrays_of_numbers_for_a_metric_of_the_callers(shape):
     data = (X, targets) if shape[1] != 1 else [(X, targets)]  # alone, such a pair could be two batches of images
     rates = fewbins.evaluate(digits(), data, metric={"shape": lambda _, y: y.shape})
     assert (rates["samples"], tuple(rates["shape"])) == (20, shape)
+
+
+PAIR = (
+    '<ir_version: 8, opset_import: ["": 17]> g (float[N,3,8,8] left, float[N,3,8,8] right) => (float[N,2,8,8] z) '
+    "{ k = Constant<value = float[2,3,1,1] {1,2,3,4,5,6}>() a = Conv(left, k) b = Conv(right, k) z = Sub(a, b) }"
+)
+LEFT = np.random.default_rng(0).uniform(0, 1, (6, 3, 8, 8)).astype(np.float32)
+RIGHT = LEFT[::-1].copy()
+OF_TWO = {
+    "mapping": {"left": LEFT, "right": RIGHT},
+    "mapping with labels": {"left": LEFT, "right": RIGHT, "y": np.arange(6)},
+    "tuple": (LEFT, RIGHT),
+    "tuple with labels": (LEFT, RIGHT, np.arange(6)),
+    "nested": [((LEFT, RIGHT), np.arange(6))],
+    "nested mapping": [({"left": LEFT, "right": RIGHT}, np.arange(6))],
+    "batches": [(LEFT[:4], RIGHT[:4]), (LEFT[4:], RIGHT[4:])],
+    "single images": list(zip(LEFT, RIGHT, strict=True)),
+    "mappings of single images": [{"left": a, "right": b} for a, b in zip(LEFT, RIGHT, strict=True)],
+}
+
+
+@pytest.mark.parametrize("form", OF_TWO)
+def test_networks_of_two_inputs_take_mappings_and_tuples_in_order(form):
+    graph = fewbins.load_onnx(onnx.parser.parse_model(PAIR))
+    model = fewbins.quantize(graph, OF_TWO["mapping"])
+    assert fewbins.quantize(graph, OF_TWO[form]).to_bytes() == model.to_bytes()
+    rates = fewbins.evaluate(model, OF_TWO[form], against=graph, batch=4, metric=lambda z, y: y.tolist())
+    assert rates["samples"] == 6 and rates["sqnr_db"] > 20 and rates["agreement_percent"] is None
+    assert rates.get("lambda", list(range(6))) == list(range(6))
 
 
 def test_npz_files_and_folders_are_read(tmp_path):

@@ -66,7 +66,9 @@ class QuantizedModel:
     def __repr__(self) -> str:
         """The scheme, what goes in and out, and how much is in it."""
         size = sum(row["weight_bytes"] for row in self.rows)
-        layers = f"{len(self.rows)} layers with {size:,} bytes of weights" if self.rows else "no layers with weights"
+        layers = f"{len(self.rows)} layers with {size:,} bytes of weights"
+        if not self.rows:
+            layers = f"{len(self.graph.nodes)} nodes"
         return f"<QuantizedModel {self.scheme}: {self.graph.signature()}, {layers}>"
 
     def _repr_html_(self) -> str:

@@ -83,7 +83,9 @@ class Session:
         check_flag("check_finite", check_finite)
         self.source = _source(model)
         self._options = (threads, isa, kernel, check_finite)
-        data = self.source.to_bytes() if isinstance(self.source, _Bytes) else self.source
+        # The path as it was given is what errors should name; the absolute one is for other processes.
+        named = os.fspath(model) if isinstance(model, str | os.PathLike) else self.source
+        data = named.to_bytes() if isinstance(named, _Bytes) else named
         self._engine = _engine.Session(data, threads or 0, isa or "", kernel or "", bool(check_finite))
         self.inputs: list[TensorInfo] = [_info(row) for row in self._engine.inputs]
         self.outputs: list[TensorInfo] = [_info(row) for row in self._engine.outputs]

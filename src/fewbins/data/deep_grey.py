@@ -31,7 +31,7 @@ def deep_grey(image: Image) -> np.ndarray[Any, np.dtype[np.float32]] | None:
         values = np.asarray(image).astype(np.float32)
         if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns these round at 8 bits, but not at 16
             values = full - values
-    elif image.mode == "I" and image.format in ("PNG", "PPM"):  # how Pillow before 11.3 reads 16-bit PNG files
+    elif image.mode == "I" and image.format in ("PNG", "PPM"):  # 16-bit PGM; in older Pillow PNG, too
         full, values = FULL_16, np.asarray(image).astype(np.float32)
     elif image.mode in ("I", "F"):
         kind = "floating-point" if image.mode == "F" else "32-bit or signed integer"
