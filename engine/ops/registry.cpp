@@ -36,7 +36,7 @@ constexpr std::array kRows = {
     Row{"Normalize", make_normalize, "axes groups epsilon"},
     Row{"PRelu", make_prelu, ""},
     Row{"Pad", make_pad, "pads mode value"},
-    Row{"Quantize", make_quantize, ""},
+    Row{"Quantize", make_quantize, "axis"},
     Row{"Reduce", make_reduce, "function axes keepdims requantize"},
     Row{"Requantize", make_requantize, "requantize"},
     Row{"Reshape", make_reshape, "shape axes divisors"},
@@ -59,6 +59,7 @@ struct LaterAttribute {
 };
 
 constexpr std::array kLaterAttributes = {
+    LaterAttribute{"Quantize", "axis", 1, "1"},
     LaterAttribute{"Reshape", "axes", 1, "[]"},
     LaterAttribute{"Reshape", "divisors", 1, "[]"},
     LaterAttribute{"Resize", "places", 1, "\"float64\""},

@@ -34,7 +34,48 @@ void pixels_to_input(const std::optional<Preprocessing>& preprocessing, std::str
   });
 }
 
-void quantize_input(const TensorDesc& levels, Isa isa, const float* from, uint8_t* to, ThreadPool& pool) {
+namespace {
+
+// Floats on the stack while their offsets are subtracted: some pixels of all channels.
+constexpr int64_t kPiece = 4096;
+
+// Subtracts the offsets from some pixels of each plane, piece by piece, and quantizes the differences.
+void quantize_differences(QuantizePlanesTask task, std::span<const float> offset,
+                          void (*quantize)(const QuantizePlanesTask&)) {
+  std::array<float, kPiece> piece;
+  const size_t most = piece.size() / task.channels;
+  for (size_t first = 0; first < task.pixels; first += most) {
+    QuantizePlanesTask part = task;
+    part.pixels = part.plane_stride = std::min(most, task.pixels - first);
+    for (size_t c = 0; c < task.channels; ++c) {
+      const float subtrahend = offset[offset.size() == 1 ? 0 : c];
+      const float* from = task.x + c * task.plane_stride + first;
+      float* to = piece.data() + c * part.plane_stride;
+      for (size_t i = 0; i < part.pixels; ++i) to[i] = from[i] - subtrahend;
+    }
+    part.x = piece.data();
+    part.out = task.out + first * task.channels;
+    quantize(part);
+  }
+}
+
+}  // namespace
+
+std::span<const float> offset_of(const Model& model, const NodeDef& quantize) {
+  const auto role = quantize.params.find("offset");
+  if (role == quantize.params.end()) return {};
+  return model.find_constant(role->second)->as<float>();
+}
+
+bool quantizes_planes(const Model& model, const NodeDef& quantize, const Dims& dims) {
+  if (dims.rank != 4) return false;
+  if (offset_of(model, quantize).empty()) return true;
+  const boost::json::value* axis = quantize.attrs.if_contains("axis");
+  return dims[1] >= 1 && dims[1] <= kPiece && (axis == nullptr || *axis == 1);
+}
+
+void quantize_input(const TensorDesc& levels, std::span<const float> offset, Isa isa, const float* from, uint8_t* to,
+                    ThreadPool& pool) {
   constexpr int64_t kPixels = 4096;  // of one piece of work
   const int64_t channels = levels.dims[1];
   const int64_t plane = levels.dims[2] * levels.dims[3];
@@ -54,7 +95,10 @@ void quantize_input(const TensorDesc& levels, Isa isa, const float* from, uint8_
       task.lo = levels.affine.lo;
       task.hi = levels.affine.hi;
       task.out = to + image + first * channels;
-      quantize(task);
+      if (offset.empty())
+        quantize(task);
+      else
+        quantize_differences(task, offset, quantize);
     }
   });
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/cpu.h"
@@ -21,7 +22,15 @@ void pixels_to_input(const std::optional<Preprocessing>& preprocessing, std::str
                      const uint8_t* from, float* to, ThreadPool& pool);
 
 // A graph input that only a Quantize reads goes from the caller's planes (N, C, H, W) to levels (N, H, W, C) in one
-// pass. `levels` describes the result; both have the dims of the input, of rank 4.
-void quantize_input(const TensorDesc& levels, Isa isa, const float* from, uint8_t* to, ThreadPool& pool);
+// pass. `levels` describes the result; both have the dims of the input, of rank 4. `offset` is what to subtract before:
+// nothing, one number, or one for each channel.
+void quantize_input(const TensorDesc& levels, std::span<const float> offset, Isa isa, const float* from, uint8_t* to,
+                    ThreadPool& pool);
+
+// The offset of a Quantize node, empty where it has none.
+std::span<const float> offset_of(const Model& model, const NodeDef& quantize);
+
+// Whether quantize_input can do the work of a Quantize node on an input of these dims.
+bool quantizes_planes(const Model& model, const NodeDef& quantize, const Dims& dims);
 
 }  // namespace fewbins

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "file/limits.h"
 #include "plan/arena.h"
+#include "plan/inputs.h"
 
 namespace fewbins {
 namespace {
@@ -161,7 +162,8 @@ void Plan::fuse_inputs(const Program& program) {
   for (const size_t value : program.outputs()) ++readers[value];
   for (size_t s = 0; s < steps_.size(); ++s) {
     const ProgramStep& step = program.steps()[s];
-    if (step.node->op != "Quantize" || readers[step.inputs[0]] != 1 || descs_[step.inputs[0]].dims.rank != 4) continue;
+    if (step.node->op != "Quantize" || readers[step.inputs[0]] != 1) continue;
+    if (!quantizes_planes(program.model(), *step.node, descs_[step.inputs[0]].dims)) continue;
     const auto input = std::ranges::find(program.inputs(), step.inputs[0]);
     if (input == program.inputs().end()) continue;
     steps_[s].from_input = static_cast<int>(input - program.inputs().begin());

@@ -223,7 +223,8 @@ void Session::run_step(const Plan& plan, size_t step, std::span<const InputView>
   if (planned.skip) return;
   if (planned.from_input >= 0 && !inputs[static_cast<size_t>(planned.from_input)].pixels) {
     const size_t value = program_->steps()[step].outputs[0];
-    quantize_input(plan.desc(value), program_->options().isa,
+    quantize_input(plan.desc(value), offset_of(program_->model(), *program_->steps()[step].node),
+                   program_->options().isa,
                    static_cast<const float*>(inputs[static_cast<size_t>(planned.from_input)].data),
                    reinterpret_cast<uint8_t*>(arena + plan.offset(value)), pool_);
     return;

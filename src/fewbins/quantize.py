@@ -33,6 +33,7 @@ from fewbins.network import Network, as_graph, class_names
 from fewbins.numerics import Affine, flush_subnormals
 from fewbins.passes.fold_batchnorm import fold_batchnorm
 from fewbins.passes.fold_constants import fold_constants
+from fewbins.passes.fold_input import fold_input
 from fewbins.passes.fold_pad import fold_pad
 from fewbins.passes.fold_scale import fold_scale
 from fewbins.passes.fuse_activation import WEIGHTED, fuse_activation
@@ -179,7 +180,7 @@ def _checked(
 
 def prepare(graph: Graph) -> Graph:
     """The float graph as it is quantized, and as the scheme "float" runs it: folded and fused."""
-    for step in (fold_batchnorm, fold_constants, fold_pad, fold_scale, fuse_activation, fuse_residual):
+    for step in (fold_batchnorm, fold_constants, fold_pad, fold_input, fold_scale, fuse_activation, fuse_residual):
         graph = step(graph)
     return fuse_activation(graph).validate()
 

@@ -137,6 +137,36 @@ class _Emitter:
         inputs = (self._forms[name, "float"],)
         self._add("Quantize", self._names.fresh(f"{name}/quantize"), inputs, output, QuantizeAttrs(), {})
 
+    def _is_offset(self, node: Node) -> bool:
+        """Whether a node is `x - mean` with one mean for each channel, and all that reads it wants its levels."""
+        if node.op != "Binary" or node.attrs.function != "sub" or node.attrs.clamp is not None:
+            return False
+        x, mean = (self._source.tensors[name] for name in node.inputs)
+        if x.is_constant or mean.data is None or not self._plan.has_levels(node.output):
+            return False
+        aligned = (1,) * (len(x.shape) - mean.data.ndim) + mean.data.shape
+        return (
+            node.output not in self._source.outputs
+            and sum(size > 1 for size in aligned) <= 1
+            and self._source.tensors[node.output].shape == x.shape
+            and all(self._reads_levels(reader, node.output) for reader in self._source.consumers(node.output))
+        )
+
+    def _reads_levels(self, node: Node, name: str) -> bool:
+        """Whether a node reads the tensor as the levels that it has, and never as float32."""
+        if not self._plan.is_integer(node) or node.name in self._adapters:
+            return False
+        return node.op not in WEIGHTED or name not in node.inputs[1:] or self._plan.has_levels(node.output)
+
+    def _quantize_difference(self, node: Node) -> None:
+        output = self._declare(node.output, "levels")
+        shape = self._source.tensors[node.output].shape
+        mean = self._source.tensors[node.inputs[1]].value
+        wide = [axis for axis, size in enumerate(mean.shape) if size > 1]
+        attrs = QuantizeAttrs(axis=len(shape) - mean.ndim + wide[0] if wide else 1)
+        inputs = (self._forms[node.inputs[0], "float"],)
+        self._add("Quantize", node.name, inputs, output, attrs, {"offset": mean.reshape(-1)})
+
     def _dequantize(self, name: str) -> None:
         output = self._declare(name, "float")
         inputs = (self._forms[name, "levels"],)
@@ -170,6 +200,9 @@ class _Emitter:
 
     def _float(self, node: Node) -> None:
         """Copy a node that works in float32; constants come along, weights of `w` schemes as integers."""
+        if self._is_offset(node):
+            self._quantize_difference(node)
+            return
         inputs = tuple(self._float_operand(name) for name in node.inputs)
         params = {}
         for role, name in node.params.items():

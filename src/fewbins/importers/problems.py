@@ -42,7 +42,7 @@ class Problem:
         name: of the node, input or output.
         inputs: the node's input shapes, for people.
         reason: what is wrong with it, and what to do.
-        free: whether a free size is among its inputs.
+        free: whether fixed sizes might help: a free one is among the inputs of an operator that can be imported.
     """
 
     op: str

@@ -201,7 +201,8 @@ def _problem(ctx: Context, proto: onnx.NodeProto, label: str, reason: str) -> Pr
         show_shape(shape) if shape is not None else "?" if name else "none"
         for shape, name in zip(shapes, proto.input, strict=True)
     ]
-    free = any(isinstance(size, str) for shape in shapes for size in shape or ())
+    known = proto.op_type in OPERATORS  # sizes say nothing about the others
+    free = known and any(isinstance(size, str) for shape in shapes for size in shape or ())
     return Problem(proto.op_type, label, reason, ", ".join(texts) or "none", free)
 
 
