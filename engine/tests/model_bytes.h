@@ -142,7 +142,7 @@ inline ModelBytes quantized_model() {
                  R"({"scale":"w.scale","zero_point":0,"lo":-127,"hi":127,"axis":0})");
   model.constant<int32_t>("b", "int32", {3}, {100, -200, 300});
   model.constant<float>("m", "float32", {3}, {0.001F, 0.002F, 0.0005F});
-  model.add_node(R"({"op":"Quantize","name":"q","inputs":["x"],"outputs":["xq"],"params":{},"attrs":{}})");
+  model.add_node(R"({"op":"Quantize","name":"q","inputs":["x"],"outputs":["xq"],"params":{},"attrs":{"axis":1}})");
   model.add_node(R"({"op":"Conv","name":"conv","inputs":["xq"],"outputs":["yq"],
                  "params":{"weight":"w","bias":"b","multiplier":"m"},
                  "attrs":{"kernel":[3,3],"strides":[1,1],"pads":[1,1,1,1],"dilations":[1,1],"groups":1,

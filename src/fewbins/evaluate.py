@@ -12,6 +12,7 @@ import numpy as np
 
 from fewbins.checks import check_callable, check_integer, shown
 from fewbins.data import Preprocessing, open_dataset, read_items
+from fewbins.data.preprocess import from_pixels
 from fewbins.errors import ArgumentError, DataError, ShapeError, warn
 from fewbins.graph import Graph
 from fewbins.model import QuantizedModel
@@ -34,6 +35,7 @@ def evaluate(
     batch: int = 32,
     threads: int | None = None,
     preprocessing: Preprocessing | None = None,
+    pixels: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Measure a model on data, by its labels, against another model, or both.
@@ -49,7 +51,8 @@ def evaluate(
         against: another model with the same inputs, to compare outputs with.
         batch: images per run; a batch that is fixed in the model wins.
         threads: per run; as in `Session`, and a Session keeps its own.
-        preprocessing: for a folder; by default the model's own.
+        preprocessing: for a folder, and for pictures of uint8; by default the model's own.
+        pixels: where data are pictures of uint8: how they lie, "NHWC" or "NCHW".
         progress: called as `(done, total, stage)`; total is None where nobody knows it.
 
     Returns:
@@ -81,7 +84,7 @@ def evaluate(
             f"{', '.join(info.name for info in theirs.session.inputs)}; they cannot be compared"
         )
     prepare = preprocessing if preprocessing is not None else mine.preprocessing
-    total, batches = _batches(data, mine, prepare, batch)
+    total, batches = _batches(data, mine, prepare, batch, pixels)
     scores, others = Scores(metrics), Scores(metrics)
     compared = Comparison()
     labelled: bool | None = None
@@ -149,15 +152,15 @@ Batch = tuple[dict[str, Array], Array | None, int]
 
 
 def _batches(
-    data: Any, opened: Opened, preprocessing: Preprocessing | None, size: int
+    data: Any, opened: Opened, preprocessing: Preprocessing | None, size: int, pixels: str | None
 ) -> tuple[int | None, Iterator[Batch]]:
     """How many images there are, where that is known, and batches of them."""
     inputs = opened.session.inputs
     names = [info.name for info in inputs]
     fixed = next((info.shape[0] for info in inputs if info.shape and isinstance(info.shape[0], int)), None)
     if not isinstance(data, str | os.PathLike):
-        return None, _rebatched(_normal_items(data, opened.session), size, fixed)
-    dataset = open_dataset(data, names, preprocessing, opened.labels)
+        return None, _rebatched(_as_inputs(_normal_items(data, opened.session), preprocessing, pixels), size, fixed)
+    dataset = open_dataset(data, names, preprocessing, opened.labels, pixels=pixels)
     _check_classes(dataset.classes, opened)
 
     def items() -> Iterator[tuple[dict[str, Array], Array | None]]:
@@ -169,6 +172,22 @@ def _batches(
             start = stop
 
     return len(dataset), _rebatched(items(), size, fixed)
+
+
+def _as_inputs(
+    items: Iterator[tuple[dict[str, Any], Array | None]], preprocessing: Preprocessing | None, pixels: str | None
+) -> Iterator[tuple[dict[str, Array], Array | None]]:
+    """The items, with pictures of uint8 made inputs where their layout is named."""
+    for arrays, labels in items:
+        yield (
+            {
+                name: from_pixels(array, name, preprocessing, pixels)
+                if pixels is not None and isinstance(array, np.ndarray) and array.dtype == np.uint8
+                else array
+                for name, array in arrays.items()
+            },
+            labels,
+        )
 
 
 def _check_classes(classes: Sequence[str], opened: Opened) -> None:

@@ -58,6 +58,7 @@ def quantize(
     observer: str = "mse",
     bias_correction: bool = True,
     preprocessing: Preprocessing | Mapping[str, Any] | None = None,
+    pixels: str | None = None,
     labels: Sequence[str] | None = None,
     seed: int = 0,
     provenance: Mapping[str, Any] | None = None,
@@ -76,6 +77,8 @@ def quantize(
         scheme: bins per layer, e.g. "255x33,first=8bit,last=8bit", or a Scheme; the grammar is in docs/schemes.md.
         observer: how ranges are chosen: "mse" (least squared error), "minmax" or "percentile" (all but 0.01 %).
         bias_correction: make the mean of every channel what it is in the float network.
+        pixels: where the images are pictures of uint8, which `preprocessing` makes inputs of: how they lie, "NHWC" or
+            "NCHW".
         preprocessing: travels with the model; a mapping is one of its fields. Units: docs/data.md.
         labels: class names in the order of the outputs, travel with the model.
         seed: of the draw of images for bias correction, where there are more than it uses.
@@ -111,7 +114,7 @@ def quantize(
     _LOG.info("%r: %d nodes after folding and fusing, scheme %s", graph.name, len(fused.nodes), parsed)
     layers = resolve_layers(fused, parsed)
     plan = make_plan(fused, layers, parsed.base)
-    statistics = _statistics(plan, images, preprocessing, make_runner, bias_correction, seed, progress)
+    statistics = _statistics(plan, images, preprocessing, pixels, make_runner, bias_correction, seed, progress)
     quiet = _quiet_slices(plan, statistics)
     if quiet:
         layers |= {name: layers[host] for name, host in quiet.items()}
@@ -189,6 +192,7 @@ def _statistics(
     plan: Plan,
     images: Images | None,
     preprocessing: Preprocessing | None,
+    pixels: str | None,
     make_runner: MakeRunner,
     bias_correction: bool,
     seed: int,
@@ -212,7 +216,7 @@ def _statistics(
     constants = ConstantImages(plan.graph)
     statistics = collect(
         plan.graph,
-        constants.watch(read_samples(images, plan.graph, preprocessing)),
+        constants.watch(read_samples(images, plan.graph, preprocessing, pixels)),
         sorted(tensors),
         make_runner(plan.graph),
         **({} if bias_correction else {"sample_limit": MEASURE_IMAGES}),

@@ -16,6 +16,7 @@ import numpy as np
 from fewbins import _engine
 from fewbins.checks import check_flag, check_integer, check_names, path_text, shown
 from fewbins.data.items import as_array
+from fewbins.data.preprocess import Preprocessing, from_pixels
 from fewbins.errors import ArgumentError, ShapeError
 from fewbins.graph import Graph, Shape
 from fewbins.graph.show import html_table, shape_text, short_name, signature
@@ -129,16 +130,26 @@ class Session:
     def _signature(self) -> str:
         return signature([(i.name, i.shape) for i in self.inputs], [(o.name, o.shape) for o in self.outputs])
 
+    @cached_property
+    def _preprocessing(self) -> Preprocessing | None:
+        row = json.loads(self._engine.metadata()).get("preprocessing")
+        # A scale of 1 is what the file means.
+        return None if row is None else Preprocessing.from_json({**row, "scale": 1})
+
     @overload
-    def run(self, feed: Array) -> Array: ...
+    def run(self, feed: Array, pixels: str | None = None) -> Array: ...
     @overload
-    def run(self, feed: Sequence[Array] | Mapping[str, Array]) -> Array | dict[str, Array]: ...
-    def run(self, feed: Feed) -> Array | dict[str, Array]:
+    def run(
+        self, feed: Sequence[Array] | Mapping[str, Array], pixels: str | None = None
+    ) -> Array | dict[str, Array]: ...
+    def run(self, feed: Feed, pixels: str | None = None) -> Array | dict[str, Array]:
         """Run once.
 
         Args:
             feed: a float32 array (models with one input), a list in the order of the inputs, or a dict by name. Tensors
                 of torch and the like stand for arrays.
+            pixels: for models that carry their preprocessing: the layout of arrays that are pictures of uint8, "NHWC"
+                or "NCHW"; they become inputs as the preprocessing says.
 
         Returns:
             A float32 array, or a dict by name where the model has several outputs. To a type checker an array gives an
@@ -147,7 +158,7 @@ class Session:
         Raises:
             ShapeError: a wrong name, dtype, rank or size; says what was expected.
         """
-        outputs: list[Array] = self._engine.run(self._arrays(feed))
+        outputs: list[Array] = self._engine.run(self._arrays(feed, pixels))
         if len(outputs) == 1:
             return outputs[0]
         return {info.name: array for info, array in zip(self.outputs, outputs, strict=True)}
@@ -189,7 +200,7 @@ class Session:
         rows: list[dict[str, Any]] = self._engine.advice()
         return rows
 
-    def _arrays(self, feed: Any) -> list[Array]:
+    def _arrays(self, feed: Any, pixels: str | None = None) -> list[Array]:
         names = [info.name for info in self.inputs]
         feed = as_array(feed)
         if isinstance(feed, np.ndarray):
@@ -206,6 +217,8 @@ class Session:
         arrays = []
         for info, given in zip(self.inputs, feed, strict=True):
             array = as_array(given)
+            if isinstance(array, np.ndarray) and array.dtype == np.uint8 and info.type == "tensor(float)":
+                array = from_pixels(array, info.name, self._preprocessing, pixels)
             if not isinstance(array, np.ndarray) or array.dtype != np.float32:
                 kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
                 raise ShapeError(f"input '{info.name}' is {kind}; it must be a float32 array: x.astype(numpy.float32)")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from fewbins.data import Preprocessing, open_dataset, read_items
-from fewbins.errors import CalibrationError, DataError
+from fewbins.data.preprocess import from_pixels
+from fewbins.errors import CalibrationError, DataError, ShapeError
 from fewbins.graph import Graph, Tensor
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -23,14 +24,17 @@ Images = Item | Iterable[Any] | Callable[[], Any] | str | os.PathLike[str]
 _FOLDER_CHUNK = 16
 
 
-def read_samples(images: Images, graph: Graph, preprocessing: Preprocessing | None = None) -> Iterator[Sample]:
+def read_samples(
+    images: Images, graph: Graph, preprocessing: Preprocessing | None = None, pixels: str | None = None
+) -> Iterator[Sample]:
     """Walk once over calibration images.
 
     Args:
         images: what `read_items` takes, or the path of an NPZ file or of a folder of images. Labels are not read. All
-            arrays are float32 and preprocessed; only a folder is read through `preprocessing`.
+            arrays are float32 and preprocessed; only folders and pictures of uint8 go through `preprocessing`.
         graph: its inputs say which shapes fit. A free batch gives samples of one image; a fixed batch B, of B.
-        preprocessing: for a folder.
+        preprocessing: for a folder, and for pictures of uint8.
+        pixels: the layout of pictures of uint8, "NHWC" or "NCHW".
 
     Yields:
         Samples: arrays with the batch axis, in the order of the graph's inputs.
@@ -45,8 +49,8 @@ def read_samples(images: Images, graph: Graph, preprocessing: Preprocessing | No
     index = 0
     rest: Sample | None = None
     unread = {info.name for info in graph.unread}
-    for item in _items(images, tensors, preprocessing):
-        arrays = _checked(item, tensors, unread, index)
+    for item in _items(images, tensors, preprocessing, pixels):
+        arrays = _checked(_from_pixels(item, tensors, preprocessing, pixels), tensors, unread, index)
         index += len(arrays[0])
         if rest is not None:
             arrays = tuple(np.concatenate(pair) for pair in zip(rest, arrays, strict=True))
@@ -66,10 +70,12 @@ def read_samples(images: Images, graph: Graph, preprocessing: Preprocessing | No
         )
 
 
-def _items(images: Images, tensors: Sequence[Tensor], preprocessing: Preprocessing | None) -> Iterator[Item]:
+def _items(
+    images: Images, tensors: Sequence[Tensor], preprocessing: Preprocessing | None, pixels: str | None
+) -> Iterator[Item]:
     if isinstance(images, str | os.PathLike):
         names = [tensor.name for tensor in tensors]
-        for batch in open_dataset(images, names, preprocessing).batches(_FOLDER_CHUNK):
+        for batch in open_dataset(images, names, preprocessing, pixels=pixels).batches(_FOLDER_CHUNK):
             yield {names[0]: batch["x"]} if set(batch) == {"x"} else batch
         return
     try:
@@ -77,6 +83,25 @@ def _items(images: Images, tensors: Sequence[Tensor], preprocessing: Preprocessi
             yield x
     except DataError as error:
         raise CalibrationError(f"calibration images: {error}") from error
+
+
+def _from_pixels(
+    item: Item, tensors: Sequence[Tensor], preprocessing: Preprocessing | None, pixels: str | None
+) -> Item:
+    """An item whose pictures of uint8 are float32 inputs."""
+    floats = {tensor.name for tensor in tensors if tensor.dtype == "float32"}
+
+    def converted(array: Any, name: str) -> Any:
+        if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or name not in floats:
+            return array
+        try:
+            return from_pixels(array, name, preprocessing, pixels)
+        except (DataError, ShapeError) as error:
+            raise CalibrationError(f"calibration images: {error}") from error
+
+    if isinstance(item, Mapping):
+        return {name: converted(array, name) for name, array in item.items()}
+    return converted(item, tensors[0].name) if len(tensors) == 1 else item
 
 
 def _checked(item: Item, tensors: Sequence[Tensor], unread: Set[str], index: int) -> Sample:

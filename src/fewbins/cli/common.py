@@ -18,6 +18,8 @@ from fewbins.errors import ArgumentError, FileAccessError
 FROM_HELP = "Tensor of the .onnx file to start from; once for each. What is before it is left out."
 TO_HELP = "Tensor of the .onnx file to end at; once for each. What is behind it is left out."
 
+PIXELS_HELP = "How arrays of uint8 pictures lie, NHWC or NCHW; preprocessing makes inputs of them."
+
 CHECK_FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 

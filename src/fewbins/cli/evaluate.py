@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import typer
 
-from fewbins.cli.common import FROM_HELP, TO_HELP, is_model_file, positive, print_json, print_table, progress
+from fewbins.cli.common import (
+    FROM_HELP,
+    PIXELS_HELP,
+    TO_HELP,
+    is_model_file,
+    positive,
+    print_json,
+    print_table,
+    progress,
+)
 from fewbins.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,6 +36,7 @@ def command(
     ),
     from_: Optional[list[str]] = typer.Option(None, "--from", help=FROM_HELP),  # noqa: UP045
     to: Optional[list[str]] = typer.Option(None, "--to", help=TO_HELP),  # noqa: UP045
+    pixels: Optional[str] = typer.Option(None, "--pixels", help=PIXELS_HELP),  # noqa: UP045
     batch: int = typer.Option(32, "--batch", help="Images per run; a batch that is fixed in the model wins."),
     threads: Optional[int] = typer.Option(None, "--threads", help="Threads per run."),  # noqa: UP045
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
@@ -42,7 +52,7 @@ def command(
     other = None if against is None else open_any(str(against), threads, from_, to)
     try:
         with progress("evaluate") as tick:
-            rates = evaluate(opened, data, against=other, batch=batch, progress=tick)
+            rates = evaluate(opened, data, against=other, batch=batch, pixels=pixels, progress=tick)
     except DataError as error:
         if "another model to compare with" in str(error):
             raise DataError(f"{data}: {error}: --against net.onnx") from error

@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import typer
 
-from fewbins.cli.common import FROM_HELP, TO_HELP, is_model_file, print_json, progress, say, size_text
+from fewbins.cli.common import FROM_HELP, PIXELS_HELP, TO_HELP, is_model_file, print_json, progress, say, size_text
 from fewbins.data import Dataset, Preprocessing, open_dataset
 from fewbins.errors import ArgumentError, DataError, FileAccessError
 from fewbins.scheme import Scheme
@@ -36,6 +36,7 @@ def command(
         help="JSON file: size, resize, channels, mean, std; mean and std are for pixels 0..255, or with "
         "scale: 255 for 0..1 as torchvision gives them; stored in the model.",
     ),
+    pixels: Optional[str] = typer.Option(None, "--pixels", help=PIXELS_HELP),  # noqa: UP045
     labels: Optional[Path] = typer.Option(  # noqa: UP045
         None, "--labels", help="Text file with one class name a line, as many as outputs; stored in the model."
     ),
@@ -60,7 +61,7 @@ def command(
     graph = load_onnx(str(model), inputs=from_, outputs=to)
     images: Any = None
     if calibrate is not None:
-        images = _images(open_dataset(calibrate, graph.inputs, prepare), limit)
+        images = _images(open_dataset(calibrate, graph.inputs, prepare, pixels=pixels), limit)
     with progress("quantize") as tick:
         result = quantize(
             graph,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import numpy as np
 import typer
 
-from fewbins.cli.common import FROM_HELP, TO_HELP, positive, print_json, print_table
+from fewbins.cli.common import FROM_HELP, PIXELS_HELP, TO_HELP, positive, print_json, print_table
 from fewbins.cli.evaluate import open_any
 from fewbins.data import image_files, read_image
 from fewbins.errors import ArgumentError, DataError, FileAccessError, ShapeError
@@ -35,6 +35,7 @@ def command(
     ),
     from_: Optional[list[str]] = typer.Option(None, "--from", help=FROM_HELP),  # noqa: UP045
     to: Optional[list[str]] = typer.Option(None, "--to", help=TO_HELP),  # noqa: UP045
+    pixels: Optional[str] = typer.Option(None, "--pixels", help=PIXELS_HELP),  # noqa: UP045
     threads: Optional[int] = typer.Option(None, "--threads", help="Threads per run."),  # noqa: UP045
     top: int = typer.Option(5, "--top", help="How many classes to show for an image."),
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
@@ -51,7 +52,7 @@ def command(
     if images:
         body = _pictures(opened, _expand(images), output, top)
     else:
-        result = opened.session.run(_feed(opened.session, input or []))
+        result = opened.session.run(_feed(opened.session, input or []), pixels)
         arrays = result if isinstance(result, dict) else {opened.session.outputs[0].name: result}
         assert output is not None
         _save(output, arrays, opened.labels)

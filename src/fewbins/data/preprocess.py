@@ -12,13 +12,14 @@ import numpy as np
 
 from fewbins.checks import check_mapping, is_word, shown
 from fewbins.data.deep_grey import deep_grey
-from fewbins.errors import DataError, warn
+from fewbins.errors import DataError, ShapeError, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 RESIZES = ("stretch", "shorter", "none")
+LAYOUTS = ("NHWC", "NCHW")
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,37 @@ class Preprocessing:
             return self._input(pixels.astype(np.float32) / np.float32(257))
         raise DataError(f"pixels are {pixels.dtype}; they must be uint8 (0..255) or uint16 (0..65535)")
 
+    def batch(self, pixels: np.ndarray[Any, np.dtype[Any]], layout: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Pixels of one or more pictures to float32 (N, C, H, W), as the C interface makes them of uint8.
+
+        Args:
+            pixels: uint8, of rank 4, or of rank 3 for one picture; of the right size and channel order.
+            layout: "NHWC" (as cameras and Pillow have it) or "NCHW". Sizes do not tell it, so it is not guessed.
+
+        Raises:
+            DataError: another layout or type, or pictures that do not fit `channels` and `size`.
+
+        >>> half = Preprocessing(channels="GRAY", mean=(127.5,), std=(127.5,))
+        >>> half.batch(np.zeros((5, 4, 6, 1), np.uint8), "NHWC").shape
+        (5, 1, 4, 6)
+        """
+        if layout not in LAYOUTS:
+            raise DataError(f"pixels is {layout!r}; name the layout of the pictures, {' or '.join(LAYOUTS)}")
+        if pixels.dtype != np.uint8:
+            raise DataError(f"pixels are {pixels.dtype}; they must be uint8 (0..255)")
+        whole = pixels[None] if pixels.ndim == 3 else pixels
+        if layout == "NCHW" and whole.ndim == 4:
+            whole = whole.transpose(0, 2, 3, 1)
+        size = self.size or whole.shape[1:3]
+        if whole.ndim != 4 or whole.shape[1:] != (*size, CHANNELS[self.channels]):
+            sides = "height and width" if self.size is None else f"{size[0]} x {size[1]}"
+            raise DataError(
+                f"pixels of shape {pixels.shape} are not {layout} with {CHANNELS[self.channels]} channels "
+                f"({self.channels}) and {sides}; pictures of another size must be resized first"
+            )
+        x = (whole.astype(np.float32) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
+
     def image(self, image: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
         """A Pillow image to float32 (C, H, W).
 
@@ -183,6 +215,28 @@ class Preprocessing:
         """float32 pixels 0..255, (H, W, C), to the network's (C, H, W)."""
         x = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
+
+
+def from_pixels(
+    pixels: np.ndarray[Any, np.dtype[Any]], name: str, preprocessing: Preprocessing | None, layout: str | None
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Pictures of uint8, given for a float32 input, as that input; see `Preprocessing.batch`.
+
+    Raises:
+        ShapeError: nothing says what the numbers mean: there is no preprocessing, or no layout.
+        DataError: they do not fit the preprocessing.
+    """
+    if preprocessing is None:
+        raise ShapeError(
+            f"input '{name}' is uint8, and no preprocessing says what the pixels mean; give float32, preprocessed, or "
+            "quantize with preprocessing=Preprocessing(...)"
+        )
+    if layout is None:
+        raise ShapeError(
+            f"input '{name}' is uint8; say how the pictures lie: pixels='NHWC' or pixels='NCHW'; or give float32, "
+            "preprocessed"
+        )
+    return preprocessing.batch(pixels, layout)
 
 
 def _is_list(value: object) -> bool:

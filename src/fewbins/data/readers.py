@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fewbins.data.preprocess import Preprocessing
+from fewbins.data.preprocess import Preprocessing, from_pixels
 from fewbins.errors import DataError, FileAccessError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -28,6 +28,7 @@ class Dataset:
         labels: int64 (N,), or None.
         classes: for a folder, the subfolders' names in the order of the labels.
         preprocessing: what turns a file into an input.
+        pixels: the layout of arrays of uint8, which `preprocessing` turns into inputs too.
     """
 
     arrays: dict[str, Array]
@@ -35,6 +36,7 @@ class Dataset:
     labels: Array | None
     classes: Sequence[str]
     preprocessing: Preprocessing | None
+    pixels: str | None = None
 
     def __len__(self) -> int:
         return len(self.files) if self.files else len(next(iter(self.arrays.values())))
@@ -49,7 +51,11 @@ class Dataset:
                     raise DataError(f"the pictures have different sizes {sorted(shapes)}; set the preprocessing's size")
                 yield {"x": np.stack(images)}
             else:
-                yield {name: array[start : start + size] for name, array in self.arrays.items()}
+                parts = {name: array[start : start + size] for name, array in self.arrays.items()}
+                yield {
+                    name: from_pixels(part, name, self.preprocessing, self.pixels) if part.dtype == np.uint8 else part
+                    for name, part in parts.items()
+                }
 
 
 def open_dataset(
@@ -57,6 +63,8 @@ def open_dataset(
     inputs: Sequence[str],
     preprocessing: Preprocessing | None,
     labels: Sequence[str] | None = None,
+    *,
+    pixels: str | None = None,
 ) -> Dataset:
     """Open an NPZ file or a folder of images.
 
@@ -68,6 +76,7 @@ def open_dataset(
         preprocessing: what a folder needs; None is an error there.
         labels: the model's class names: a folder named like one of them gets its number, otherwise subfolders are
             numbered in the order of their names.
+        pixels: the layout of `x` where it holds pictures of uint8 for `preprocessing`, "NHWC" or "NCHW".
 
     Raises:
         FileAccessError: the path is missing or cannot be read.
@@ -101,7 +110,7 @@ def open_dataset(
     arrays = {i: data[i] for i in inputs}
     count = len(arrays[inputs[0]])
     for key, array in arrays.items():
-        if array.dtype != np.float32:
+        if array.dtype != np.float32 and (array.dtype != np.uint8 or pixels is None):
             raise DataError(f"{name}: '{key}' is {array.dtype}; {make_float32(array.dtype)}")
         if array.ndim == 0 or len(array) != count:
             raise DataError(f"{name}: '{key}' has shape {array.shape}; every input needs the same number of samples")
@@ -109,7 +118,7 @@ def open_dataset(
         raise DataError(f"{name}: the set is empty")
     if y is not None and (y.ndim != 1 or len(y) != count or y.dtype.kind not in "iu"):
         raise DataError(f"{name}: '{labels_key}' has shape {y.shape} and dtype {y.dtype}; expected {count} integers")
-    return Dataset(arrays, (), None if y is None else y.astype(np.int64), (), preprocessing)
+    return Dataset(arrays, (), None if y is None else y.astype(np.int64), (), preprocessing, pixels)
 
 
 def _labels_key(keys: Sequence[str], inputs: Sequence[str]) -> str:
@@ -125,7 +134,10 @@ def _labels_key(keys: Sequence[str], inputs: Sequence[str]) -> str:
 def make_float32(dtype: np.dtype[Any]) -> str:
     """What to do about an array of another type: bytes are pixels nearly always, and need more than a conversion."""
     if dtype == np.uint8:
-        return "preprocess pixels as for training, such as ((x - mean) / std).astype(numpy.float32)"
+        return (
+            "preprocess pixels as for training, such as ((x - mean) / std).astype(numpy.float32), or let preprocessing "
+            "do it and say how they lie: pixels 'NHWC' or 'NCHW' (--pixels)"
+        )
     return "convert it with .astype(numpy.float32)"
 
 
