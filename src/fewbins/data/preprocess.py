@@ -152,8 +152,8 @@ class Preprocessing:
         >>> half.batch(np.zeros((5, 4, 6, 1), np.uint8), "NHWC").shape
         (5, 1, 4, 6)
         """
-        if layout not in LAYOUTS:
-            raise DataError(f"pixels is {layout!r}; name the layout of the pictures, {' or '.join(LAYOUTS)}")
+        if not is_word(layout, LAYOUTS):
+            raise DataError(f"pixels is {shown(layout)}; name the layout of the pictures, {' or '.join(LAYOUTS)}")
         if pixels.dtype != np.uint8:
             raise DataError(f"pixels are {pixels.dtype}; they must be uint8 (0..255)")
         whole = pixels[None] if pixels.ndim == 3 else pixels

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from fewbins.checks import check_names, shown
 from fewbins.errors import ArgumentError, ModelFileError, UnsupportedError
 from fewbins.importers.onnx_file import OnnxFile
 
@@ -114,12 +115,13 @@ def _check_written_once(file: OnnxFile, known: set[str]) -> None:
 
 
 def _given(what: str, names: Sequence[str]) -> list[str]:
-    given = [names] if isinstance(names, str) else [str(name) for name in names]
+    given = [names] if isinstance(names, str) else names
+    check_names(what, given, "tensors' names")
     if not given or not all(given):
-        raise ArgumentError(f"{what}: {names!r} must be one or more names of tensors")
+        raise ArgumentError(f"{what} is {shown(names)}; give one or more names of tensors")
     if len(set(given)) != len(given):
         raise ArgumentError(f"{what}: a tensor is named twice: {', '.join(given)}")
-    return given
+    return list(given)
 
 
 def _check_tensor(file: OnnxFile, what: str, name: str, tensors: Sequence[str], constants: set[str]) -> None:
