@@ -12,9 +12,12 @@ from onnx_models import assert_close, expected, normal, parse
 
 import fewbins
 from fewbins import oracle
+from fewbins.bench.models import run
 from fewbins.calibrate.images import read_samples
 from fewbins.errors import ArgumentError, ModelFileError, UnsupportedError
 from fewbins.importers import load_onnx
+from fewbins.importers.onnx_file import read_onnx
+from fewbins.importers.part import choose_part, part_as_model
 
 
 def network(opset: int = 17) -> onnx.ModelProto:
@@ -217,3 +220,22 @@ def test_a_name_written_twice_is_refused_even_where_nothing_needs_it() -> None:
     model.graph.node[2].output[0] = "t"
     with pytest.raises(ModelFileError, match="'t' is written twice"):
         load_onnx(model)
+
+
+def test_a_part_as_a_file_of_its_own_is_what_other_tools_run() -> None:
+    file = read_onnx(network())
+    part = part_as_model(file, choose_part(file, ["b"], ["c", "low"], {}))
+    assert [tensor.name for tensor in part.graph.initializer] == ["v"]
+    b = normal(2, 4, 6, 6)
+    graph = load_onnx(network(), inputs=["b"], outputs=["c", "low"])
+    assert_close(oracle.run(graph, [b], trace=False), expected(part, {"b": b}), 1e-5, "part")
+
+
+def test_bench_times_a_part_with_every_engine(tmp_path: Path) -> None:
+    model = network()
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, tmp_path / "net.onnx")
+    rows = run([str(tmp_path / "net.onnx")], ["none"], ["fb_float"], rounds=1, seconds=0.01, outputs=["low"])
+    assert [row["engine"] for row in rows] == ["fb_float"] and "failed" not in rows[0]
+    with pytest.raises(ArgumentError, match="no tensor 'lo'"):
+        run([str(tmp_path / "net.onnx")], ["none"], ["fb_float"], rounds=1, outputs=["lo"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx_models import normal, parse
 from random_graphs import random_model
 
 import fewbins
+from fewbins.errors import FewbinsWarning
 from fewbins.graph import Graph, Names
 from fewbins.graph.names import MAX_NAME_BYTES
 from fewbins.importers import load_onnx
@@ -170,7 +172,12 @@ def test_inputs_and_outputs_with_names_that_a_model_file_cannot_hold_get_others(
     model = parse("(float[N,3] x) => (float[] y) { y = Relu(x) }", 17)
     model.graph.input[0].name = model.graph.node[0].input[0] = "x" * 3000
     model.graph.output[0].name = model.graph.node[0].output[0] = "__scales"
-    graph = load_onnx(model)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        graph = load_onnx(model)
+    assert [warning.category for warning in caught] == [FewbinsWarning] * 2
+    assert "cannot hold the name 'xxx" in str(caught[0].message)
+    assert "the tensor is called '___scales'" in str(caught[1].message)
     assert graph.inputs == ("x" * 502 + "..." + "x" * 502,)
     assert graph.outputs == ("___scales",)
     fewbins.Session(to_bytes(FileContents(graph, "float"))).run(normal(1, 3))

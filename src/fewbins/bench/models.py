@@ -11,7 +11,9 @@ import contextlib
 import importlib.util
 import os
 import statistics
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fewbins.bench.engines import CAPS
@@ -41,6 +43,8 @@ def run(
     core: int | None = None,
     rounds: int = 7,
     seconds: float = 0.15,
+    inputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
 ) -> list[dict[str, Any]]:
     """Time engines on networks.
@@ -53,6 +57,8 @@ def run(
         core: where to pin with one thread; by default the last that this process may use.
         rounds: turns per engine.
         seconds: length of a turn (at least three calls).
+        inputs: tensors to start from, for all engines; None for the networks' own.
+        outputs: tensors to end at, likewise.
         progress: called with turns done, turns in all, and a text.
 
     Returns:
@@ -65,9 +71,40 @@ def run(
     for cap in caps:
         if cap not in CAPS:
             raise ArgumentError(f"isa '{cap}' is unknown; one of {', '.join(CAPS)}")
-    paths = {net: network(net) for net in nets}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {net: network(net) for net in nets}
+        if inputs or outputs:
+            paths = {
+                net: _part(path, Path(folder) / f"{number}.onnx", inputs, outputs)
+                for number, (net, path) in enumerate(paths.items())
+            }
+        return _timed(paths, caps, engines, threads, core, rounds, seconds, progress)
+
+
+def _part(path: Path, target: Path, inputs: Sequence[str] | None, outputs: Sequence[str] | None) -> Path:
+    """A part of a network as a file, so that every engine times the same."""
+    import onnx
+
+    from fewbins.importers.onnx_file import read_onnx
+    from fewbins.importers.part import choose_part, part_as_model
+
+    file = read_onnx(path)
+    onnx.save(part_as_model(file, choose_part(file, inputs, outputs, {})), os.fspath(target))
+    return target
+
+
+def _timed(
+    paths: Mapping[str, Path],
+    caps: Sequence[str],
+    engines: Sequence[str],
+    threads: int,
+    core: int | None,
+    rounds: int,
+    seconds: float,
+    progress: Callable[[int, int, str], None],
+) -> list[dict[str, Any]]:
     pinned = str(max(os.sched_getaffinity(0)) if core is None else core) if threads == 1 else "-"
-    total, done = len(nets) * len(caps) * len(engines) * (rounds + 1), 0
+    total, done = len(paths) * len(caps) * len(engines) * (rounds + 1), 0
     rows: list[dict[str, Any]] = []
     for cap in caps:
         for net, path in paths.items():

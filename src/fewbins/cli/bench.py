@@ -10,7 +10,7 @@ import typer
 from fewbins.cli.bench_arm import arm_model
 from fewbins.cli.bench_conv import blocks, conv
 from fewbins.cli.bench_gemm import gemm
-from fewbins.cli.common import CheckFailed, positive, print_json, print_table, progress, say
+from fewbins.cli.common import FROM_HELP, TO_HELP, CheckFailed, positive, print_json, print_table, progress, say
 from fewbins.errors import ArgumentError
 
 app = typer.Typer(help="Measure speed: fewbins beside its rivals, in one run.", no_args_is_help=True)
@@ -37,6 +37,8 @@ def models(
         help="Comma-separated; fb_SCHEME is fewbins. Default: fb_float,fb_8bit,fb_255x33, and before them "
         "ort_f32,ort_int8 where ONNX Runtime is installed.",
     ),
+    from_: Optional[list[str]] = typer.Option(None, "--from", help=FROM_HELP),  # noqa: UP045
+    to: Optional[list[str]] = typer.Option(None, "--to", help=TO_HELP),  # noqa: UP045
     threads: int = typer.Option(1, "--threads", help="Threads per engine."),
     core: Optional[int] = typer.Option(None, "--core", help="Core to pin to with one thread."),  # noqa: UP045
     rounds: int = typer.Option(7, "--rounds", help="Turns per engine."),
@@ -55,6 +57,8 @@ def models(
             threads=threads,
             core=core,
             rounds=rounds,
+            inputs=from_,
+            outputs=to,
             progress=tick,
         )
     if json:

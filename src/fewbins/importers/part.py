@@ -101,6 +101,25 @@ def choose_part(
     return Part(nodes, [infos[name] for name in starts], ends, ())
 
 
+def part_as_model(file: OnnxFile, part: Part) -> onnx.ModelProto:
+    """The part as an ONNX model of its own, for other tools."""
+    graph = file.proto.graph
+    model = onnx.ModelProto(ir_version=file.proto.ir_version)
+    model.opset_import.extend(file.proto.opset_import)
+    model.graph.name = graph.name
+    model.graph.node.extend(graph.node[index] for index in part.nodes)
+    model.graph.input.extend(part.inputs)
+    known = {**_inference(file), **{info.name: info for info in (*graph.value_info, *graph.output)}}
+    for name in part.outputs:
+        bare = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        model.graph.output.append(known.get(name, bare))
+    reads = part.reads(graph)
+    for name, tensor in file.constants():
+        if reads[name]:
+            model.graph.initializer.append(onnx.numpy_helper.from_array(file.array(tensor, name), name))
+    return model
+
+
 def _check_names(file: OnnxFile, what: str, names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
         raise ModelFileError(f"{file.source}: an {what} is listed twice: {', '.join(names)}")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from fewbins.errors import ArgumentError, FewbinsError, ModelFileError, UnsupportedError
+from fewbins.errors import ArgumentError, FewbinsError, ModelFileError, UnsupportedError, warn
 from fewbins.graph import Dim, Graph, Names, Shape, UnreadInput
 from fewbins.importers.context import Context, node_label
 from fewbins.importers.forms import read_node
@@ -79,6 +79,8 @@ class _Import:
         graph = recognize_activations(ctx.finish(part.outputs, proto.name)).prune()
         graph = recognize_normalizations(graph).prune()
         graph = keep_channels_first(keep_rows(graph))
+        _warn_of_names([info.name for info in (*part.inputs, *part.unread)], graph.inputs)
+        _warn_of_names(part.outputs, graph.outputs)
         graph = self._without_unread(graph)
         self.problems += self._other_types(graph.inputs)
         return None if self.problems else graph
@@ -167,6 +169,18 @@ class _Import:
                 raise ModelFileError(f"{self.file.source}: nothing writes the output '{name}'")
             if isinstance(ctx.value(name), Constant):
                 self.problems.append(Problem("output", name, "does not depend on any input's values; remove it"))
+
+
+def _warn_of_names(before: Sequence[str], after: Sequence[str]) -> None:
+    """Warn of inputs and outputs that a model file cannot hold by their names: callers use these."""
+    for name, new in zip(before, after, strict=True):
+        if name != new:
+            warn(f"a model file cannot hold the name '{_short(name)}'; the tensor is called '{_short(new)}'")
+
+
+def _short(name: str) -> str:
+    text = "".join(c if c.isprintable() else "?" for c in name)
+    return text if len(text) <= 60 else f"{text[:30]}...{text[-27:]}"
 
 
 class _Silent(Exception):
