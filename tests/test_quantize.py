@@ -273,5 +273,8 @@ def test_an_argument_of_a_wrong_type_is_an_error_of_ours_in_one_line(arguments, 
 def test_stages_are_logged_and_choices_in_detail(caplog):
     with caplog.at_level("DEBUG", logger="fewbins"):
         fewbins.quantize(GRAPH, images(4))
-    levels = {record.levelname for record in caplog.records}
-    assert levels == {"INFO", "DEBUG"} and "calibrating" in caplog.text and "zero point" in caplog.text
+    stages = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
+    words = ("after folding", "calibrating", "rounding the weights of 5 layers", "correcting the biases", "quantized 5")
+    assert len(stages) == len(words) and all(word in stage for word, stage in zip(words, stages, strict=True))
+    details = [record.getMessage() for record in caplog.records if record.levelname == "DEBUG"]
+    assert any("zero point" in line for line in details) and any("'conv1': 8bit" in line for line in details)

@@ -125,10 +125,12 @@ def quantize(
         _LOG.debug(
             "tensor %r: scale %g, zero point %d, %d bins", name, affine.scale, affine.zero_point, affine.levels.bins
         )
+    _LOG.info("rounding the weights of %d layers", sum(layer.kind != "float" for layer in layers.values()))
     weights = _weights(plan, affines, adapters, observer, progress)
     outcomes: dict[str, LayerOutcome] = {}
     walked = 0
     if statistics.sample:
+        _LOG.info("%s every layer", "correcting the biases of" if bias_correction else "measuring")
         outcomes, walked = walk(
             plan, affines, adapters, weights, statistics, make_runner, correct=bias_correction, progress=progress
         )
