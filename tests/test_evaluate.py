@@ -85,8 +85,14 @@ def test_labels_are_left_aside_in_calibration(form):
 
 
 def test_two_images_are_no_pair_of_image_and_labels():
-    model = fewbins.quantize(DIGITS, [X[0], X[1]])
-    assert model.provenance["calibration"]["images"] == 2
+    for pair in ([X[0], X[1]], (X[0], X[1]), [X[:1], X[1:2]], [X[0], X[1:2]]):
+        assert fewbins.quantize(DIGITS, pair).provenance["calibration"]["images"] == 2
+
+
+@pytest.mark.parametrize("second", [X[1].astype(np.float64), X[1][:, :4], (X[1] * 255).astype(np.uint8)])
+def test_a_second_image_that_does_not_fit_is_not_taken_for_labels(second):
+    with pytest.raises(fewbins.FewbinsError):
+        fewbins.quantize(DIGITS, [X[0], second])
 
 
 @pytest.mark.parametrize("shape", [(20, 3), (20, 8, 8), (20, 1, 8, 8), (20, 2, 8, 8)])

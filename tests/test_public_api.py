@@ -151,7 +151,8 @@ def test_session_run_is_typed_by_what_goes_in(tmp_path):
         "reveal_type(session.run([x]))\n"
         "session.run(3)\n"
     )
-    command = [sys.executable, "-m", "mypy", "--no-incremental", "--follow-imports=silent", "snippet.py"]
+    cache = DIGITS.parents[1] / ".mypy_cache" / "tests"
+    command = [sys.executable, "-m", "mypy", "--cache-dir", cache, "--follow-imports=silent", "snippet.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     notes = [line.split("note: Revealed type is ")[1] for line in done.stdout.splitlines() if "Revealed" in line]
     array = "numpy.ndarray[Any, numpy.dtype[Any]]"

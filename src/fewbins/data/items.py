@@ -109,9 +109,11 @@ def _are_labels(second: Any, first: Any, inputs: Sequence[Input], *, is_tuple: b
     first, second = as_array(first), as_array(second)
     if not (isinstance(first, np.ndarray) and isinstance(second, np.ndarray)):
         return isinstance(first, np.ndarray) and isinstance(second, int | np.integer)
-    if second.dtype != first.dtype or not _fits(second, inputs[0].shape):
+    numbers = second.dtype.kind in "iub" and second.dtype != np.uint8  # which are more likely pixels
+    if numbers or second.ndim < len(inputs[0].shape) - 1:
         return True
-    return is_tuple and second.ndim < first.ndim
+    # What is left are arrays of numbers as targets, or images, which in a list must never be passed over.
+    return is_tuple and (second.ndim < first.ndim or not _fits(second, inputs[0].shape))
 
 
 def _fits(array: Array, shape: Sequence[int | str]) -> bool:
