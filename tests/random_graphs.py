@@ -152,8 +152,8 @@ class _Builder:
     def block(self, x: Value) -> Value:
         if x.shape[0] > MAX_CHANNELS or math.prod(x.shape) > MAX_VOLUME:
             return self.conv(x, kernel=(1, 1), strides=(2, 2), channels=self.channels())
-        fixed = () if self.free else FIXED_SIZE_BLOCKS
-        return getattr(self, str(self.pick((*WEIGHTED_BLOCKS, *BLOCKS, *fixed))))(x)
+        more = FREE_SIZE_BLOCKS if self.free else FIXED_SIZE_BLOCKS
+        return getattr(self, str(self.pick((*WEIGHTED_BLOCKS, *BLOCKS, *more))))(x)
 
     def conv_block(self, x: Value) -> Value:
         y = self.conv(x)
@@ -528,6 +528,22 @@ class _Builder:
             return self.conv_block(x)
         return self.emit("SpaceToDepth", [x], (4 * c, h // 2, w // 2), blocksize=2)
 
+    def places(self, x: Value) -> Value:
+        """The number of the row or the column added to every pixel, counted when the network runs."""
+        if self.opset < 11:
+            return self.conv_block(x)
+        axis = self.integer(2, 3)
+        zero, one = self.constant(np.int64(0)), self.constant(np.int64(1))
+        shape = self.emit("Shape", [x], ())
+        size = self.emit("Gather", [shape, self.constant(np.int64(axis))], ())
+        numbers = self.emit("Cast", [self.emit("Range", [zero, size, one], ())], (), to=TensorProto.FLOAT)
+        if axis == 2:
+            numbers = self.emit("Reshape", [numbers, self.ints(-1, 1)], ())
+        both = self.emit("Slice", [shape, self.ints(2), self.ints(4)], ())
+        wide = self.emit("Expand", [numbers, both], ())
+        small = self.emit("Mul", [wide, self.constant(np.float32(0.05))], ())
+        return self.emit("Add", [x, small], x.shape)
+
     def softmax(self, x: Value) -> Value:
         return self.emit("Softmax", [x], x.shape, axis=1 if self.opset >= 13 and self.chance(0.6) else 3)
 
@@ -592,6 +608,7 @@ BLOCKS = (
     "normalize",
 )  # fmt: skip
 FIXED_SIZE_BLOCKS = ("attention", "concat_rows", "shuffle", "turn", "depth_to_space", "space_to_depth", "softmax")
+FREE_SIZE_BLOCKS = ("places", "places", "places")
 ACTIVATIONS = (
     "Relu", "Relu", "Relu6", "Clip", "LeakyRelu", "LeakyRelu", "PRelu", "HardSwish", "HardSwish by parts", "Silu",
     "Sigmoid", "Tanh", "HardSigmoid", "Elu", "Gelu", "Softplus", "Exp", "Sqrt", "Log", "Reciprocal", "Pow", "Abs",

@@ -27,12 +27,14 @@ from fewbins.ops import (
     ConvAttrs,
     ConvTransposeAttrs,
     DepthToSpaceAttrs,
+    ExpandAttrs,
     GemmAttrs,
     MatMulAttrs,
     NormalizeAttrs,
     PadAttrs,
     PoolAttrs,
     PReluAttrs,
+    RangeAttrs,
     ReduceAttrs,
     Requantize,
     RequantizeAttrs,
@@ -542,6 +544,37 @@ def test_operators_that_move_elements_equal_the_oracle(data: st.DataObject) -> N
             )
         )
     check(op, attrs, inputs, affines=[affine] * len(inputs), output=affine)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_values_made_of_sizes_equal_the_oracle(data: st.DataObject) -> None:
+    draw = data.draw
+    rng = np.random.default_rng(draw(seeds))
+    like = tuple(draw(st.integers(1, 4)) for _ in range(4))
+    # The sizes of a tensor are read whatever it holds.
+    affine = draw_affine(rng) if draw(st.booleans()) else None
+    other = normal(rng, *like) if affine is None else draw_levels(rng, affine, *like)
+    axis = draw(st.integers(0, 3))
+    divisor = draw(st.sampled_from([n for n in (1, 2, 3) if like[axis] % n == 0]))
+    if draw(st.booleans()):
+        start, step = draw(st.floats(-3, 3)), draw(st.floats(-3, 3))
+        attrs = RangeAttrs((draw(st.integers(1, 5)),), (0,), (axis,), (divisor,), start, step)
+        check("Range", attrs, [other], affines=[affine])
+        return
+    rank = draw(st.integers(1, 5))
+    rows = [draw(st.sampled_from([(3, -1, 0, 1), (2, 1, axis, divisor), (1, 1, 2, 1)])) for _ in range(rank)]
+    attrs = ExpandAttrs(*(tuple(column) for column in zip(*rows, strict=True)))
+    sizes_of_rows = [factor if slot < 0 else like[place] * factor // by for factor, slot, place, by in rows]
+    own = draw(st.integers(1, rank))
+    shape = [size if draw(st.booleans()) else 1 for size in sizes_of_rows[rank - own :]]
+    check(
+        "Expand",
+        attrs,
+        [normal(rng, *shape), other],
+        affines=[None, affine],
+        constants=draw(st.sampled_from([(), (0,)])),
+    )
 
 
 @pytest.mark.parametrize("mode", ["DCR", "CRD"])

@@ -28,6 +28,8 @@ std::unique_ptr<Op> make_reshape(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_depth_to_space(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_space_to_depth(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_resize(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_range(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_expand(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_quantize(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_dequantize(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_requantize(const NodeDef& node, const OpContext& context);

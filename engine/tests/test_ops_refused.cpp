@@ -125,6 +125,14 @@ BOOST_AUTO_TEST_CASE(the_other_operators_refuse_too) {
   refused(ErrorCode::model_file, "places", make("Resize", R"({"mode":"nearest","sizes":[1,1],"scales":null,
     "coordinates":"asymmetric","nearest":"floor","requantize":null,"places":"float16"})"));
   refused(ErrorCode::model_file, "entries", make("Reshape", R"({"shape":[1,1],"axes":[0],"divisors":[1]})"));
+  refused(ErrorCode::model_file, "length",
+          make("Range", R"({"factors":[1],"inputs":[0,0],"axes":[0],"divisors":[1],"start":0,"step":1})"));
+  refused(ErrorCode::model_file, "inputs",
+          make("Range", R"({"factors":[1],"inputs":[1],"axes":[0],"divisors":[1],"start":0,"step":1})"));
+  refused(ErrorCode::model_file, "must have 1",
+          make("Range", R"({"factors":[1,1],"inputs":[0,0],"axes":[0,0],"divisors":[1,1],"start":0,"step":1})"));
+  refused(ErrorCode::model_file, "divisors",
+          make("Expand", R"({"factors":[1],"inputs":[0],"axes":[0],"divisors":[0]})"));
   refused(ErrorCode::model_file, "entries", make("Reshape", R"({"shape":[1,1],"axes":[0,1],"divisors":[]})"));
   refused(ErrorCode::model_file, "divisors", make("Reshape", R"({"shape":[1],"axes":[0],"divisors":[0]})"));
   refused(ErrorCode::model_file, "axes", make("Reshape", R"({"shape":[1],"axes":[-2],"divisors":[1]})"));
@@ -157,6 +165,19 @@ BOOST_AUTO_TEST_CASE(shapes_that_do_not_fit_are_refused) {
   BOOST_TEST((parts.infer(*part, {{4, 5, 6}}) == Dims{2, 10, 6}));
   refused(ErrorCode::shape, "no multiple of 3", [&] { (void)parts.infer(*part, {{4, 5, 7}}); });
   refused(ErrorCode::shape, "axis 2", [&] { (void)parts.infer(*part, {{4, 5}}); });
+  OneOp range("Range", R"({"factors":[16777216],"inputs":[0],"axes":[1],"divisors":[2],"start":0,"step":1})");
+  range.input(DType::f32);
+  const auto count = range.make();
+  BOOST_TEST((range.infer(*count, {{3, 2}}) == Dims{16777216}));
+  refused(ErrorCode::shape, "counts to", [&] { (void)range.infer(*count, {{3, 4}}); });
+  BOOST_CHECK_THROW((void)range.infer(*count, {{3, 2147483647}}), Error);
+  refused(ErrorCode::shape, "axis 1", [&] { (void)range.infer(*count, {{3}}); });
+  OneOp expand("Expand", R"({"factors":[2147483647,1],"inputs":[1,-1],"axes":[0,0],"divisors":[1,1]})");
+  expand.input(DType::f32).input(DType::levels);
+  const auto wide = expand.make();
+  BOOST_TEST((expand.infer(*wide, {{1}, {1}}) == Dims{2147483647, 1}));
+  refused(ErrorCode::shape, "broadcast", [&] { (void)expand.infer(*wide, {{3}, {1}}); });
+  BOOST_CHECK_THROW((void)expand.infer(*wide, {{1}, {2147483647}}), Error);
   OneOp huge("Reshape", R"({"shape":[2147483647],"axes":[0],"divisors":[1]})");
   huge.input(DType::f32);
   const auto over = huge.make();

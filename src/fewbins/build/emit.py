@@ -28,6 +28,7 @@ from fewbins.numerics import (
     weight_sums,
 )
 from fewbins.ops import DequantizeAttrs, QuantizeAttrs, Requantize, RequantizeAttrs, TableAttrs
+from fewbins.ops.grid import reads_sizes_only
 from fewbins.ops.unary import double_function
 from fewbins.passes.fold_scale import channel_rows
 from fewbins.passes.fuse_activation import WEIGHTED, clamp_of
@@ -203,7 +204,10 @@ class _Emitter:
         if self._is_offset(node):
             self._quantize_difference(node)
             return
-        inputs = tuple(self._float_operand(name) for name in node.inputs)
+        inputs = tuple(
+            self._either_form(name) if reads_sizes_only(node, slot) else self._float_operand(name)
+            for slot, name in enumerate(node.inputs)
+        )
         params = {}
         for role, name in node.params.items():
             if role == "weight" and node.name in self._weights:
@@ -228,6 +232,11 @@ class _Emitter:
             self._tensors[name] = tensor
             return name
         return self._forms[name, "float"]
+
+    def _either_form(self, name: str) -> str:
+        """The tensor as it is there anyway, for a node that reads its sizes only."""
+        levels = self._plan.has_levels(name) and name not in self._plan.floats
+        return self._forms[name, "levels"] if levels else self._float_operand(name)
 
     def _integer(self, node: Node) -> None:
         form = "levels" if self._plan.has_levels(node.output) else "float"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fewbins.errors import SchemeError
 from fewbins.graph import Graph, Node
 from fewbins.levels import U4_DEPTH, Levels
+from fewbins.ops.grid import reads_sizes_only
 from fewbins.passes.fold_scale import channel_rows, per_channel
 from fewbins.passes.fuse_activation import WEIGHTED
 from fewbins.passes.share_scales import keeps_levels, share_scales
@@ -201,7 +202,8 @@ def _forms(graph: Graph, candidates: set[str]) -> tuple[frozenset[str], set[str]
     for node in reversed(graph.nodes):
         wanted = any(name in with_levels for name in node.outputs)
         if node.name not in candidates or not (wanted or node.op in WEIGHTED or _sums_to_float(graph, node)):
-            floats.update((*node.inputs, *node.outputs))
+            floats.update(name for slot, name in enumerate(node.inputs) if not reads_sizes_only(node, slot))
+            floats.update(node.outputs)
             continue
         integer.add(node.name)
         if not wanted:

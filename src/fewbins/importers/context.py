@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import onnx
 
 from fewbins.errors import FewbinsError
 from fewbins.graph import Dim, Graph, Names, Node, Shape, Tensor
+from fewbins.importers.free_sizes import at_run_time
 from fewbins.importers.onnx_file import OnnxFile
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, from_dim
@@ -33,6 +34,7 @@ class Context:
         file: where initializers come from.
         values: what each ONNX name stands for.
         reads: how many nodes and graph outputs read each ONNX name.
+        shaped: the values whose shape the network asks for, so far.
     """
 
     def __init__(self, file: OnnxFile, reads: Mapping[str, int]) -> None:
@@ -50,9 +52,10 @@ class Context:
         self._inputs: dict[str, str] = {}
         # What a tensor is called in the file, and what it is called where the file has no name for it.
         self._preferred: dict[str, str] = {}
-        self._symbols: dict[
-            Dim, Symbol
-        ] = {}  # what the names of sizes in shapes stand for, where that is an expression
+        self.shaped: list[Activation] = []
+        # What `emit` was told about sizes that no operator's rule knows: by name, and by tensor and axis without one.
+        self._named_sizes: dict[Dim, Size] = {}
+        self._sizes: dict[tuple[str, int], Size] = {}
         self._hints: dict[str, str] = {}
 
     # Reading.
@@ -86,6 +89,8 @@ class Context:
     def activation(self, node: OnnxNode, slot: int, rank: int | None = None) -> Activation | Constant:
         """A float32 operand, constant or not, of a given rank where that matters."""
         value = self.input(node, slot)
+        if isinstance(value, Constant):
+            value = at_run_time(self, node, value)
         if isinstance(value, Constant) and (value.symbolic or value.data.dtype != np.float32):
             kind = "integer" if value.symbolic and not value.floating else value.data.dtype
             raise NodeError(f"input {slot} is {kind}; only float32 can be computed here, export in float32")
@@ -139,9 +144,19 @@ class Context:
         if isinstance(value, Constant):
             return list(value.shape)
         return [
-            self._symbols[size] if size in self._symbols else from_dim(size, value.id, axis)
-            for axis, size in enumerate(value.shape)
+            self._sizes.get((value.id, axis)) or self._named_sizes.get(dim) or from_dim(dim, value.id, axis)
+            for axis, dim in enumerate(value.shape)
         ]
+
+    def with_sizes(self) -> Iterator[Activation]:
+        """Tensors whose sizes may be read at run time: those whose shape the network asks for, then inputs.
+
+        So no tensor is kept for its sizes alone that the network does not keep itself.
+        """
+        yield from reversed(self.shaped)
+        for value in self.values.values():
+            if isinstance(value, Activation) and value.id in self._inputs:
+                yield value
 
     def wanted(self, node: OnnxNode, slot: int) -> bool:
         """Whether anything reads that output of the node."""
@@ -207,21 +222,17 @@ class Context:
         if all(isinstance(value, Constant) for value in inputs):
             return self._compute(made, shape)
         shape = name_free_sizes(made, self._tensors[operands[0]].shape, shape)
-        if sizes is not None:
-            shape = tuple(self._dim(size) if is_unknown(dim) else dim for dim, size in zip(shape, sizes, strict=True))
+        for axis, size in enumerate(sizes or ()):
+            if is_unknown(shape[axis]):
+                dim = _dim(size)
+                shape = (*shape[:axis], dim, *shape[axis + 1 :])
+                if is_unknown(dim):
+                    self._sizes[output, axis] = size
+                else:
+                    self._named_sizes[dim] = size
         self._nodes.append(made)
         self._tensors[output] = Tensor(output, shape)
         return Activation(output, shape)
-
-    def _dim(self, size: Size) -> Dim:
-        """A size as one of a tensor's shape: a free one by its expression, from which `sizes_of` finds it again."""
-        if not isinstance(size, Symbol):
-            return int(size)
-        name = str(size)
-        if len(name) >= MAX_SIZE_NAME or "?" in name:
-            return UNKNOWN
-        self._symbols[name] = size
-        return name
 
     def _operand(self, value: Value, node: OnnxNode) -> str:
         return value.id if isinstance(value, Activation) else self._constant(value, f"{node.name}.constant")
@@ -304,6 +315,14 @@ class Context:
         copied = self.emit("Reshape", node, [value], ReshapeAttrs((0,) * value.rank))
         assert isinstance(copied, Activation)
         return copied
+
+
+def _dim(size: Size) -> Dim:
+    """A size as one of a tensor's shape; a free one by its expression, so that equal ones have equal names."""
+    name = str(size)
+    if not isinstance(size, Symbol):
+        return int(size)
+    return UNKNOWN if len(name) >= MAX_SIZE_NAME or UNKNOWN in name else name
 
 
 def name_free_sizes(node: Node, before: Shape, after: Shape) -> Shape:

@@ -19,6 +19,7 @@ from fewbins.errors import ArgumentError, FewbinsError, ModelFileError, Unsuppor
 from fewbins.graph import Dim, Graph, Names, Shape, UnreadInput
 from fewbins.importers.context import Context, node_label
 from fewbins.importers.forms import read_node
+from fewbins.importers.free_sizes import typed
 from fewbins.importers.inputs import bound_sizes, file_dims, named_sizes, runtime_type, type_name
 from fewbins.importers.normalizations import recognize_normalizations
 from fewbins.importers.onnx_file import OnnxFile
@@ -167,7 +168,12 @@ class _Import:
         for name in self.part.outputs:
             if not ctx.known(name):
                 raise ModelFileError(f"{self.file.source}: nothing writes the output '{name}'")
-            if isinstance(ctx.value(name), Constant):
+            value = ctx.value(name)
+            if isinstance(value, Activation) and value.integer:
+                self.problems.append(
+                    Problem("output", name, "is of an integer type; cast it to float32 in the network")
+                )
+            if isinstance(value, Constant):
                 self.problems.append(Problem("output", name, "does not depend on any input's values; remove it"))
 
 
@@ -191,13 +197,16 @@ def _import_node(ctx: Context, node: OnnxNode) -> Sequence[Any]:
     entry = OPERATORS[node.op]
     values = [ctx.value(name) if name else None for name in node.inputs]
     run_time = any(isinstance(value, Activation) for value in values)
+    free = any(isinstance(value, Constant) and value.symbolic for value in values)
     try:
+        if entry.grid is not None and free and not run_time:
+            return entry.grid(ctx, node)
         if entry.fold is not None and not run_time:
             folded = entry.fold(node, [value if isinstance(value, Constant) else None for value in values])
             return [value if isinstance(value, Constant) else Constant(np.asarray(value)) for value in folded]
         if entry.lower is None:
             raise NodeError("is supported on constants and shapes only, not on values computed at run time")
-        return entry.lower(ctx, node)
+        return typed(ctx, node, entry.lower(ctx, node))
     except FewbinsError as error:
         # Attributes that make no sense are refused by the canonical operators' own classes.
         if isinstance(error, ModelFileError | UnsupportedError | OSError | ArgumentError):

@@ -147,6 +147,23 @@ def unrounded(size: Symbol) -> Symbol:
     return exact
 
 
+# What Symbol.__add__ calls the sum of a free size and a number.
+_SUM = re.compile(r"(?:(\d+(?:/\d+)?)\*)?([^-+*/()]+)([-+]\d+(?:\.\d+)?)")
+
+
+def terms(size: Symbol) -> tuple[Symbol, Fraction] | None:
+    """A sum as its free size and its number; None for other sizes.
+
+    >>> terms(Symbol.of("width") - 1), terms(Symbol.of("width"))
+    ((Symbol(width), Fraction(-1, 1)), None)
+    """
+    found = _SUM.fullmatch(size.names[0]) if len(size.names) == 1 else None
+    if found is None:
+        return None
+    part = Symbol((found[2],), Fraction(found[1] or 1) * size.coefficient)
+    return part, Fraction(found[3]) * size.coefficient
+
+
 def _plain(ratio: Fraction) -> int | Fraction:
     return ratio.numerator if ratio.denominator == 1 else ratio
 

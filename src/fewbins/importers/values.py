@@ -57,10 +57,12 @@ class Activation:
     Attributes:
         id: its tensor in the graph under construction.
         shape: sizes, free ones as strings.
+        integer: whether ONNX has an integer type here: whole numbers made of free sizes, exact in float32.
     """
 
     id: str
     shape: Shape
+    integer: bool = False
 
     @property
     def rank(self) -> int:

@@ -9,6 +9,7 @@ from fewbins.ops.conv import ConvAttrs
 from fewbins.ops.conv_transpose import ConvTransposeAttrs
 from fewbins.ops.depth_space import DepthToSpaceAttrs, SpaceToDepthAttrs
 from fewbins.ops.gemm import GemmAttrs
+from fewbins.ops.grid import ExpandAttrs, RangeAttrs
 from fewbins.ops.infer import infer_node, infer_shapes
 from fewbins.ops.matmul import MatMulAttrs
 from fewbins.ops.normalize import NormalizeAttrs
@@ -36,6 +37,7 @@ __all__ = [
     "ConvTransposeAttrs",
     "DepthToSpaceAttrs",
     "DequantizeAttrs",
+    "ExpandAttrs",
     "GemmAttrs",
     "MatMulAttrs",
     "NormalizeAttrs",
@@ -44,6 +46,7 @@ __all__ = [
     "PadAttrs",
     "PoolAttrs",
     "QuantizeAttrs",
+    "RangeAttrs",
     "ReduceAttrs",
     "Requantize",
     "RequantizeAttrs",

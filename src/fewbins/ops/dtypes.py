@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from fewbins.graph import Graph, Node
 from fewbins.ops.base import fail
+from fewbins.ops.grid import reads_sizes_only
 
 _MOVES = ("MaxPool", "Concat", "Slice", "Pad", "Transpose", "Reshape", "DepthToSpace", "SpaceToDepth")
 
@@ -66,6 +67,8 @@ def check_dtypes(node: Node, graph: Graph) -> None:
         return
     inputs, output = expected_dtypes(node, graph.tensors[node.inputs[0]].dtype)
     expected = [*zip(node.inputs, inputs, strict=True), *((name, output) for name in node.outputs)]
-    for name, dtype in expected:
+    for slot, (name, dtype) in enumerate(expected):
+        if slot < len(node.inputs) and reads_sizes_only(node, slot):
+            continue
         if graph.tensors[name].dtype != dtype:
             fail(node, f"tensor '{name}' holds {graph.tensors[name].dtype}; it must hold {dtype} here")

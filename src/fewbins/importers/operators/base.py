@@ -23,11 +23,13 @@ class Operator:
         versions: the since-versions of the forms that `lower` and `fold` understand.
         lower: for activations; None: the operator exists on constants only.
         fold: for constants; None: `lower` is used, and its nodes are computed at once.
+        grid: for constants whose result has free sizes as its shape; it is computed at run time.
     """
 
     versions: set[int] = field(default_factory=set)
     lower: Lower | None = None
     fold: Fold | None = None
+    grid: Lower | None = None
 
 
 OPERATORS: dict[str, Operator] = {}
@@ -40,6 +42,16 @@ def lowers(name: str, *versions: int) -> Callable[[Lower], Lower]:
         entry = OPERATORS.setdefault(name, Operator())
         entry.lower = function
         entry.versions.update(versions)
+        return function
+
+    return enter
+
+
+def grids(name: str) -> Callable[[Lower], Lower]:
+    """Function decorator: imports an operator on constants whose result has free sizes as its shape."""
+
+    def enter(function: Lower) -> Lower:
+        OPERATORS.setdefault(name, Operator()).grid = function
         return function
 
     return enter

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from fewbins.importers.sizes import product
 from fewbins.importers.values import Activation, Constant, OnnxNode, Value
 from fewbins.ops import BinaryAttrs, PReluAttrs, SoftmaxAttrs, UnaryAttrs
 
+INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
 FLOAT_MAX = float(np.finfo(np.float32).max)
 
 
@@ -238,7 +240,9 @@ def _identity(ctx: Context, node: OnnxNode) -> Sequence[Value]:
 
 @lowers("Cast", 9, 13, 19, 21, 23, 24, 25, 28)
 def _cast(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    to = node.integer("to", 0)
+    to, x = node.integer("to", 0), ctx.input(node, 0)
+    if isinstance(x, Activation) and x.integer and to in (onnx.TensorProto.FLOAT, *INTEGERS):
+        return [replace(x, integer=to != onnx.TensorProto.FLOAT)]
     if to != onnx.TensorProto.FLOAT:
         known = {value: name for name, value in onnx.TensorProto.DataType.items()}
         raise NodeError(f"casts an activation to {known.get(to, to)}; activations are float32, export in float32")

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from fewbins.importers.context import Context
+from fewbins.importers.free_sizes import FIX
 from fewbins.importers.operators.base import lowers
 from fewbins.importers.operators.folds import normal_axis, split_sizes
-from fewbins.importers.operators.reshaping import FIX, axes_of, reshape
+from fewbins.importers.operators.reshaping import axes_of, reshape
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, product
 from fewbins.importers.values import OnnxNode, Value

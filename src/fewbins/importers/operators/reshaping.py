@@ -11,14 +11,13 @@ import numpy as np
 import onnx
 
 from fewbins.importers.context import Context
+from fewbins.importers.free_sizes import FIX, axis_of
 from fewbins.importers.operators.base import lowers
 from fewbins.importers.operators.folds import check_elements, normal_axis
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, product, unrounded
-from fewbins.importers.values import Constant, OnnxNode, Value
-from fewbins.ops import BinaryAttrs, ReshapeAttrs
-
-FIX = "fix the free sizes with load_onnx(..., input_shapes=...)"
+from fewbins.importers.values import Activation, Constant, OnnxNode, Value
+from fewbins.ops import BinaryAttrs, ExpandAttrs, ReshapeAttrs
 
 
 def reshape(
@@ -149,21 +148,62 @@ def _expand(ctx: Context, node: OnnxNode) -> Sequence[Value]:
         raise NodeError("the shape is missing; the file is not valid ONNX")
     sizes = ctx.sizes_of(x)
     rank = max(len(sizes), len(target))
-    wide = [1] * (rank - len(sizes)) + sizes
+    have, want = [1] * (rank - len(sizes)) + sizes, [1] * (rank - len(target)) + list(target)
+    if any(old == 1 and isinstance(new, Symbol) for old, new in zip(have, want, strict=True)):
+        return [expand(ctx, node, x, want)]
     ones: list[int] = []
-    for have, want in zip(wide, [1] * (rank - len(target)) + list(target), strict=True):
-        if have != want and want != 1 and (have != 1 or isinstance(want, Symbol)):
+    for old, new in zip(have, want, strict=True):
+        if old != new and new != 1 and (old != 1 or isinstance(new, Symbol)):
             raise NodeError(f"cannot expand {show_shape(sizes)} to {show_shape(target)}; {FIX}")
-        ones.append(1 if have == want or isinstance(want, Symbol) else int(want))
+        ones.append(1 if old == new or isinstance(new, Symbol) else int(new))
     if math.prod(ones) == 1 and rank == len(sizes):
         return [x]
     check_elements(ones)
     return [ctx.emit("Binary", node, [x, Constant(np.ones(ones, np.float32))], BinaryAttrs("mul"))]
 
 
+def expand(ctx: Context, node: OnnxNode, x: Value, target: Sequence[Size]) -> Value:
+    """Emit an Expand to sizes that are known at run time; a product of free sizes is made of one axis for each."""
+    sizes = ctx.sizes_of(x)
+    sizes = [1] * (len(target) - len(sizes)) + sizes
+    inner: list[Size] = []  # the sizes of x with an axis of 1 for each axis to expand
+    outer: list[Size] = []
+    for old, new in zip(sizes, target, strict=True):
+        if old != 1 and new not in (1, old):
+            raise NodeError(f"cannot expand {show_shape(sizes)} to {show_shape(target)}; {FIX}")
+        factors: list[Size] = [new]
+        if old == 1 and isinstance(new, Symbol):
+            factors = [Symbol((name,), new.coefficient if i == 0 else Fraction(1)) for i, name in enumerate(new.names)]
+        inner += [old] * len(factors)
+        outer += [old] if old != 1 else factors
+    inside = reshape(ctx, node, x, inner, suffix="axes") if len(inner) > len(x.shape) else x
+    likes: list[Value] = []
+    rows: list[tuple[int, int, int, int]] = []
+    for axis, (old, new) in enumerate(zip(inner, outer, strict=True)):
+        if not isinstance(new, Symbol):
+            rows.append((int(new), -1, 0, 1))
+            continue
+        found = (inside, axis, Fraction(1)) if old == new else axis_of(ctx, new)
+        if found is None:
+            raise NodeError(f"makes values for the free size {new}; {FIX}")
+        like, place, ratio = found
+        known = [other is like or (isinstance(other, Activation) and other == like) for other in likes]
+        slot = 0 if like is inside else 1 + known.index(True) if any(known) else 1 + len(likes)
+        likes += [like] if slot > len(likes) else []
+        rows.append((ratio.numerator, slot, place, ratio.denominator))
+    factor, source, axes, divisor = zip(*rows, strict=True)
+    attrs = ExpandAttrs(factor, source, axes, divisor)
+    y = ctx.emit("Expand", node, [inside, *likes], attrs, sizes=outer)
+    final = [old if old != 1 else new for old, new in zip(sizes, target, strict=True)]
+    return reshape(ctx, node, y, final, suffix="join", source=outer)
+
+
 @lowers("Shape", 1, 13, 15, 19, 21, 23, 24, 25)
 def _shape(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    sizes = ctx.sizes_of(ctx.input(node, 0))
+    x = ctx.input(node, 0)
+    sizes = ctx.sizes_of(x)
+    if isinstance(x, Activation):
+        ctx.shaped.append(x)
     # Slicing clamps start and end as the operator's text asks.
     end = node.integer("end", len(sizes)) if "end" in node.attributes else len(sizes)
     return [_sizes(sizes[node.integer("start", 0) : end])]

@@ -9,9 +9,9 @@ import numpy as np
 
 from fewbins.graph import Shape
 from fewbins.importers.context import Context
+from fewbins.importers.free_sizes import FIX
 from fewbins.importers.operators.base import lowers
 from fewbins.importers.operators.folds import normal_axis
-from fewbins.importers.operators.reshaping import FIX
 from fewbins.importers.operators.rows import from_image, to_image
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol
