@@ -12,7 +12,7 @@ import numpy as np
 
 from fewbins.checks import check_callable, check_integer, shown
 from fewbins.data import Preprocessing, open_dataset, read_items
-from fewbins.data.preprocess import from_pixels
+from fewbins.data.preprocess import check_layout, from_pixels
 from fewbins.errors import ArgumentError, DataError, ShapeError, warn
 from fewbins.graph import Graph
 from fewbins.model import QuantizedModel
@@ -74,6 +74,8 @@ def evaluate(
     check_callable("progress", progress, "(done, total, stage)")
     if preprocessing is not None and not isinstance(preprocessing, Preprocessing):
         raise ArgumentError(f"preprocessing is {shown(preprocessing)}; give a fewbins.Preprocessing")
+    if pixels is not None:
+        check_layout(pixels)
     metrics = named_metrics(metric)
     mine = open_model(model, threads)
     theirs = None if against is None else open_model(against, threads)

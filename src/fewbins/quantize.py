@@ -26,6 +26,7 @@ from fewbins.calibrate.observers import check_observer, choose_affine
 from fewbins.calibrate.runner import MakeRunner, engine_runner
 from fewbins.checks import check_callable, check_flag, check_integer
 from fewbins.data import Preprocessing
+from fewbins.data.preprocess import check_layout
 from fewbins.errors import ArgumentError, CalibrationError
 from fewbins.graph import Graph
 from fewbins.model import QuantizedModel
@@ -106,6 +107,8 @@ def quantize(
     check_observer(observer)
     check_flag("bias_correction", bias_correction)
     check_callable("make_runner", make_runner, "a graph", optional=False)
+    if pixels is not None:
+        check_layout(pixels)
     parsed = scheme if isinstance(scheme, Scheme) else Scheme.parse(scheme)
     preprocessing = _checked(preprocessing, seed, provenance, progress)
     graph = as_graph(graph)

@@ -16,7 +16,7 @@ import numpy as np
 from fewbins import _engine
 from fewbins.checks import check_flag, check_integer, check_names, path_text, shown
 from fewbins.data.items import as_array
-from fewbins.data.preprocess import Preprocessing, from_pixels
+from fewbins.data.preprocess import Preprocessing, check_layout, from_pixels
 from fewbins.errors import ArgumentError, ShapeError
 from fewbins.graph import Graph, Shape
 from fewbins.graph.show import html_table, shape_text, short_name, signature
@@ -158,6 +158,8 @@ class Session:
         Raises:
             ShapeError: a wrong name, dtype, rank or size; says what was expected.
         """
+        if pixels is not None:
+            check_layout(pixels)
         outputs: list[Array] = self._engine.run(self._arrays(feed, pixels))
         if len(outputs) == 1:
             return outputs[0]

@@ -12,7 +12,7 @@ import numpy as np
 
 from fewbins.checks import check_mapping, is_word, shown
 from fewbins.data.deep_grey import deep_grey
-from fewbins.errors import DataError, ShapeError, warn
+from fewbins.errors import ArgumentError, DataError, ShapeError, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -146,14 +146,16 @@ class Preprocessing:
             layout: "NHWC" (as cameras and Pillow have it) or "NCHW". Sizes do not tell it, so it is not guessed.
 
         Raises:
-            DataError: another layout or type, or pictures that do not fit `channels` and `size`.
+            ArgumentError: another layout.
+            DataError: another type, or pictures that do not fit `channels` and `size`.
 
         >>> half = Preprocessing(channels="GRAY", mean=(127.5,), std=(127.5,))
         >>> half.batch(np.zeros((5, 4, 6, 1), np.uint8), "NHWC").shape
         (5, 1, 4, 6)
         """
-        if not is_word(layout, LAYOUTS):
-            raise DataError(f"pixels is {shown(layout)}; name the layout of the pictures, {' or '.join(LAYOUTS)}")
+        check_layout(layout)
+        if not isinstance(pixels, np.ndarray):
+            raise DataError(f"pixels are {shown(pixels)}; give an array of uint8 (0..255)")
         if pixels.dtype != np.uint8:
             raise DataError(f"pixels are {pixels.dtype}; they must be uint8 (0..255)")
         whole = pixels[None] if pixels.ndim == 3 else pixels
@@ -215,6 +217,17 @@ class Preprocessing:
         """float32 pixels 0..255, (H, W, C), to the network's (C, H, W)."""
         x = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
+
+
+def check_layout(pixels: object) -> None:
+    """Refuse what is no layout of pictures.
+
+    >>> check_layout("HWC")
+    Traceback (most recent call last):
+    fewbins.errors.ArgumentError: pixels is 'HWC'; name the layout of the pictures, NHWC or NCHW
+    """
+    if not is_word(pixels, LAYOUTS):
+        raise ArgumentError(f"pixels is {shown(pixels)}; name the layout of the pictures, {' or '.join(LAYOUTS)}")
 
 
 def from_pixels(

@@ -49,6 +49,8 @@ class _Front:
 def fold_input(graph: Graph) -> Graph:
     """Fold products, quotients, sums and differences by constants between a graph input and its first layers.
 
+    An input that a Cast makes float32 counts as what the Cast gives.
+
     The constants have one value, or one for each channel; Transposes may stand among them, and a batch normalization,
     which is a depthwise Conv by now. The factors go into the weights of the Conv or Gemm nodes that read the result.
     What is subtracted goes into their biases where none of them pads; elsewhere one difference with the input stays
@@ -57,11 +59,17 @@ def fold_input(graph: Graph) -> Graph:
     Args:
         graph: a float graph after `fold_batchnorm` and `fold_pad`.
     """
-    for source in graph.inputs:
+    for source in _sources(graph):
         front = _front(graph, source)
         if front is not None:
             graph = _folded(graph, front)
     return graph
+
+
+def _sources(graph: Graph) -> list[str]:
+    """The inputs, and what they are as float32 where they are given as another type."""
+    casts = [node.output for node in graph.nodes if node.op == "Cast" and node.inputs[0] in graph.inputs]
+    return [*graph.inputs, *casts]
 
 
 def _front(graph: Graph, source: str) -> _Front | None:
