@@ -67,8 +67,8 @@ test-sanitize: $(VENV)/.installed build ## C++ tests, and fewbins-run over malfo
 	$(BIN)/ctest --test-dir build/sanitize --output-on-failure --no-tests=error
 	$(PY) tools/check_malformed.py build/sanitize/engine/fewbins-run
 
-test-package: build ## install the engine for C programs, and build and run one against it
-	tools/check_package.sh $(BUILD) $(BIN)
+test-package: build ## the C library from the sdist, without Python, and C programs against it
+	tools/check_package.sh $(BIN) $(JOBS)
 
 test-arm: $(VENV)/.installed build ## the engine for 64-bit ARM and ARMv7, cross compiled, tested under qemu
 	tools/check_arm.sh $(BIN) $(JOBS) $(WERROR)

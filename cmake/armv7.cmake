@@ -3,7 +3,9 @@
 # Debian packages: g++-arm-linux-gnueabihf, qemu-user-static.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR armv7l)
+set(CMAKE_C_COMPILER arm-linux-gnueabihf-gcc) # of programs that use the library; the engine has no C
 set(CMAKE_CXX_COMPILER arm-linux-gnueabihf-g++)
+set(CMAKE_C_FLAGS_INIT "-march=armv7-a+fp -mfloat-abi=hard")
 # -Wno-psabi: a note about GCC 6 and older, of no use to a program that is built as a whole.
 set(CMAKE_CXX_FLAGS_INIT "-march=armv7-a+fp -mfloat-abi=hard -Wno-psabi")
 # Static: the programs run under qemu without the libraries of an ARM machine, and start faster.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -319,7 +320,8 @@ def test_results_go_to_stdout_and_nothing_else_does(place):
 def test_version_is_the_packages(place):
     import fewbins
 
-    assert cli("--version").stdout.strip() == f"fewbins {fewbins.__version__}"
+    pattern = rf"fewbins {re.escape(fewbins.__version__)} \(commit ([0-9a-f]{{9}}|unknown)\)\n"
+    assert re.fullmatch(pattern, cli("--version").stdout)
 
 
 def test_warnings_are_one_line_on_stderr(place, tmp_path):

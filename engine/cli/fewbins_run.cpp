@@ -17,6 +17,7 @@
 #include "plan/calibrate.h"
 #include "plan/self_test.h"
 #include "plan/session.h"
+#include "plan/version.h"
 
 namespace fewbins {
 namespace {
@@ -188,7 +189,7 @@ int run(int count, const char* const* words) {
     return 0;
   }
   if (arguments.version) {
-    std::printf("fewbins-run %s\n", FEWBINS_VERSION);
+    std::printf("fewbins-run %s (commit %s)\n", version(), commit());
     return 0;
   }
   if (arguments.self_test) return run_self_test();

@@ -5,4 +5,6 @@ namespace fewbins {
 
 const char* version() { return FEWBINS_VERSION; }
 
+const char* commit() { return FEWBINS_COMMIT; }
+
 }  // namespace fewbins

@@ -190,6 +190,7 @@ nb::dict cpu_info() {
   row["best_isa"] = isa_name(detect_isa());
   row["threads"] = ThreadPool::default_threads();
   row["version"] = version();
+  row["commit"] = commit();
   return row;
 }
 

@@ -10,24 +10,35 @@ import typer
 from fewbins.cli.bench_arm import arm_model
 from fewbins.cli.bench_conv import blocks, conv
 from fewbins.cli.bench_gemm import gemm
-from fewbins.cli.common import FROM_HELP, TO_HELP, CheckFailed, positive, print_json, print_table, progress, say
+from fewbins.cli.common import (
+    FROM_HELP,
+    TO_HELP,
+    CheckFailed,
+    positive,
+    print_json,
+    print_table,
+    progress,
+    say,
+    show_help_without_verb,
+)
 from fewbins.errors import ArgumentError
 
-app = typer.Typer(help="Measure speed: fewbins beside its rivals, in one run.", no_args_is_help=True)
+app = typer.Typer(help="Measure speed: fewbins beside its rivals, in one run.")
 
 
-app.command("arm-model")(arm_model)
-app.command("gemm")(gemm)
-app.command("conv")(conv)
-app.command("blocks")(blocks)
+app.command("arm-model", short_help="Cycles of ARM loops, modelled.")(arm_model)
+app.command("gemm", short_help="Products beside other libraries.")(gemm)
+app.command("conv", short_help="3x3 layers in every form.")(conv)
+app.command("blocks", short_help="What the length of blocks is worth.")(blocks)
 
 
-@app.callback()
-def _group() -> None:
+@app.callback(invoke_without_command=True)
+def _group(context: typer.Context) -> None:
     """Measure speed: fewbins beside its rivals, in one run."""
+    show_help_without_verb(context)
 
 
-@app.command("models")
+@app.command("models", short_help="Whole networks beside ONNX Runtime.")
 def models(
     nets: str = typer.Option("resnet18", "--nets", help="Comma-separated networks of speed_models.py, or .onnx files."),
     isa: str = typer.Option("none", "--isa", help="Comma-separated caps: avx2, avxvnni, avx512, vnni, none."),

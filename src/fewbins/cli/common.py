@@ -6,11 +6,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import typer
 
 from fewbins.errors import ArgumentError, FileAccessError
 
@@ -49,20 +52,8 @@ def machine() -> dict[str, Any]:
         "isa": info["isa"],
         "threads": info["threads"],
         "fewbins": fewbins.__version__,
-        "commit": _commit(),
+        "commit": info["commit"],
     }
-
-
-def _commit() -> str | None:
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    if not os.path.isdir(os.path.join(root, ".git")):
-        return None
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(
-            ["git", "-C", root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, timeout=5, check=True
-        )
-        return done.stdout.strip() or None
-    return None
 
 
 def _plain(value: Any) -> Any:
@@ -83,7 +74,27 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         table.add_row(*["" if cell is None else str(cell) for cell in row])
     # A pipe or a file has no width: tables are not squeezed there.
     console = Console(soft_wrap=False, markup=False, highlight=False, width=None if sys.stdout.isatty() else 200)
-    console.print(table)
+    # rich ends the program with code 1 where the reader of stdout has gone; here that is no failure (see app.py).
+    with console.capture() as text:
+        console.print(table)
+    print(text.get(), end="")
+
+
+def columns_of_stdout() -> int | None:
+    """How wide the terminal is; None where stdout is a pipe or a file, which takes lines of any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_line(text: str) -> None:
+    """A line on stdout, broken between words where the terminal is narrower, and indented from there on."""
+    columns = columns_of_stdout()
+    print(text if columns is None else textwrap.fill(text, max(columns, 20), subsequent_indent="    "))
+
+
+def show_help_without_verb(context: typer.Context) -> None:
+    """Print the help of a program or group that was called without one of its verbs."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def _no_tick(done: int, total: int | None, text: str = "") -> None:
@@ -145,13 +156,18 @@ def positive(name: str, value: int) -> int:
 
 
 def size_text(count: float) -> str:
-    """Bytes for people.
+    """Bytes for people: rounded, and to the byte, as `ls -l` shows them.
 
     >>> size_text(1234567)
-    '1.23 MB'
+    '1.23 MB (1,234,567 bytes)'
+    >>> size_text(999)
+    '999 bytes'
     """
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}" if unit != "B" else f"{int(count)} B"
+    exact = f"{int(count):,} bytes"
+    if count < 1000:
+        return exact
+    for unit in ("kB", "MB", "GB"):
         count /= 1000
-    return f"{count:.3g} GB"
+        if count < 999.5 or unit == "GB":
+            break
+    return f"{count:.3g} {unit} ({exact})"

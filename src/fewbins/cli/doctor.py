@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from fewbins.cli.common import CheckFailed, print_json, print_table, progress
+from fewbins.cli.common import CheckFailed, print_json, print_line, progress
 
 
 def command(
@@ -15,25 +15,28 @@ def command(
     calibrate_cost: bool = typer.Option(
         False, "--calibrate-cost", help="Measure what every kernel costs on this CPU; later runs choose kernels by it."
     ),
+    kernels: bool = typer.Option(
+        False, "--kernels", help="List every kernel, and what it costs where that was measured."
+    ),
     json: bool = typer.Option(False, "--json", help="Machine-readable output."),
 ) -> None:
     """Show the CPU, the kernels that run on it, what they cost, and with --self-test whether they compute right."""
     from fewbins import _engine
 
     info = _engine.cpu_info()
-    kernels = _engine.kernel_rows()
+    rows = _engine.kernel_rows()
     failures = list(_engine.self_test()) if self_test else None
     costs = _calibrate() if calibrate_cost else _engine.cost_table()
     body = {
         "cpu": info,
-        "kernels": [dict(row) for row in kernels],
+        "kernels": [dict(row) for row in rows],
         "costs": costs,
         "self_test": None if failures is None else {"passed": not failures, "failures": failures},
     }
     if json:
         print_json("fewbins.doctor/1", body)
     else:
-        _print(body, calibrate_cost)
+        _print(body, calibrate_cost, kernels)
     if failures:
         raise CheckFailed(f"the self-test failed: {failures[0]}")
 
@@ -47,19 +50,29 @@ def _calibrate() -> dict[str, Any]:
     return {"source": file, "file": file, "rows": list(rows)}
 
 
-def _print(body: dict[str, Any], calibrated: bool) -> None:
+def _print(body: dict[str, Any], calibrated: bool, listed: bool) -> None:
     for key, value in body["cpu"].items():
-        print(f"{key}: {value}")
-    rows = [(r["name"], r["family"], r["isa"], "yes" if r["runs_here"] else "no") for r in body["kernels"]]
-    print_table("kernels", ("name", "family", "isa", "runs here"), rows)
+        print_line(f"{key}: {value}")
+    here = [row for row in body["kernels"] if row["runs_here"]]
+    print_line(
+        f"kernels: {len(here)} of {len(body['kernels'])} run here" + ("" if listed else " (--kernels lists them)")
+    )
     costs = body["costs"]
     if calibrated:
-        keys = ("step_ps", "row_ps", "block_ps", "call_ps")
-        cells = [(row["name"], *(f"{row[key]:.4g}" for key in keys)) for row in costs["rows"]]
-        right = ("step, ps", "row, ps", "block, ps", "call, ps")
-        print_table(f"costs, kept in {costs['file']}", ("name", *right), cells, right=right)
+        print_line(f"costs of kernels: {len(costs['rows'])} measured, kept in {costs['file']}")
     else:
-        print(f"costs of kernels: {costs['source']} (fewbins doctor --calibrate-cost measures them)")
+        print_line(f"costs of kernels: {costs['source']} (--calibrate-cost measures them)")
+    if listed:
+        _list(body["kernels"], costs["rows"])
     if body["self_test"] is not None:
         failures = body["self_test"]["failures"]
-        print("self-test: " + ("passed" if not failures else f"FAILED: {'; '.join(failures)}"))
+        print_line("self-test: " + ("passed" if not failures else f"FAILED: {'; '.join(failures)}"))
+
+
+def _list(kernels: list[dict[str, Any]], costs: list[dict[str, Any]]) -> None:
+    keys = ("step_ps", "row_ps", "block_ps", "call_ps")
+    of = {row["name"]: "".join(f"{row[key]:>9.4g}" for key in keys) for row in costs}
+    heads = "".join(f"{key.removesuffix('_ps'):>9}" for key in keys)
+    print(f"{'':32} {'':11}{heads}, ps")
+    for row in kernels:
+        print(f"{row['name']:32} {row['isa'] if row['runs_here'] else 'not here':11}{of.get(row['name'], '')}".rstrip())

@@ -10,9 +10,19 @@ from typing import Any, Optional
 
 import typer
 
-from fewbins.cli.common import FROM_HELP, TO_HELP, is_model_file, print_json, print_table, size_text
+from fewbins.cli.common import (
+    FROM_HELP,
+    TO_HELP,
+    columns_of_stdout,
+    is_model_file,
+    print_json,
+    print_line,
+    print_table,
+    size_text,
+)
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
+TABLE_COLUMNS = 110  # a terminal with fewer shows a layer in lines, not in a row of a table
 
 
 def command(
@@ -97,35 +107,70 @@ def _graph(graph: Any, plan: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(body: dict[str, Any]) -> None:
-    print(f"{body['path']}: {size_text(body['size_bytes'])}, {body['weights']:,} constants")
+    print_line(f"{body['path']}: {size_text(body['size_bytes'])}, {body['weights']:,} constants")
     for what in ("inputs", "outputs"):
         shapes = ", ".join(f"{row['name']} ({', '.join(map(str, row['shape']))})" for row in body[what])
-        print(f"{what}: {shapes}")
+        print_line(f"{what}: {shapes}")
     if body["unread_inputs"]:
-        print(f"inputs that nothing reads: {', '.join(row['name'] for row in body['unread_inputs'])}")
+        print_line(f"inputs that nothing reads: {', '.join(row['name'] for row in body['unread_inputs'])}")
     if body["kind"] == "fewbins":
-        print(f"scheme: {body['scheme']}")
+        print_line(f"scheme: {body['scheme']}")
         if body["preprocessing"]:
-            print(f"preprocessing, for pixels 0..255: {body['preprocessing']}")
+            print_line(f"preprocessing, for pixels 0..255: {body['preprocessing']}")
         raised = body["provenance"].get("raised_channels")
         if raised:
-            print(f"weight channels whose scale was raised for their bias: {raised}")
+            print_line(f"weight channels whose scale was raised for their bias: {raised}")
+    columns = columns_of_stdout()
+    if columns is not None and columns < TABLE_COLUMNS:
+        for row in body["layers"]:
+            _print_narrow(row)
+    else:
+        _print_wide(body["layers"])
+    if body["kind"] == "fewbins" and body["float_nodes"]:
+        print_line(f"in float arithmetic: {', '.join(body['float_nodes'])}")
+    for row in body.get("faster_schemes", ()):
+        print_line(f"{row['name']} would take {row['time']:.2f} of its time on this CPU as {row['scheme']}")
+
+
+def _operation(row: dict[str, Any]) -> str:
+    return str(row["op"]) + (f" {row['function']}" if row["function"] else "")
+
+
+def _shape(row: dict[str, Any]) -> str:
+    return "x".join(map(str, row["shape"]))
+
+
+def _rule(row: dict[str, Any]) -> str:
+    return str(row["requantize"] or ("float" if row["arithmetic"] == "float" else ""))
+
+
+def _print_wide(layers: list[dict[str, Any]]) -> None:
     rows = [
         (
             row["name"],
-            row["op"] + (f" {row['function']}" if row["function"] else ""),
-            "x".join(map(str, row["shape"])),
+            _operation(row),
+            _shape(row),
             row["activation_bins"],
             row["weight_bins"],
-            row["requantize"] or ("float" if row["arithmetic"] == "float" else ""),
+            _rule(row),
             row["form"],
             row["kernel"],
         )
-        for row in body["layers"]
+        for row in layers
     ]
     columns = ("layer", "op", "output", "bins out", "bins weight", "rule", "form", "kernel")
     print_table("", columns, rows, right=("bins out", "bins weight"))
-    if body["kind"] == "fewbins" and body["float_nodes"]:
-        print(f"in float arithmetic: {', '.join(body['float_nodes'])}")
-    for row in body.get("faster_schemes", ()):
-        print(f"{row['name']} would take {row['time']:.2f} of its time on this CPU as {row['scheme']}")
+
+
+def _print_narrow(row: dict[str, Any]) -> None:
+    """A layer in two lines or so, for terminals in which the table would be a ladder of broken words."""
+    facts = [
+        row["activation_bins"] and f"{row['activation_bins']} bins out",
+        row["weight_bins"] and f"{row['weight_bins']} of weights",
+        _rule(row) and f"rule {_rule(row)}",
+        row["form"],
+        row["kernel"],
+    ]
+    print_line(f"{row['name']}: {_operation(row)}, {_shape(row)}")
+    if any(facts):
+        print_line(f"    {', '.join(fact for fact in facts if fact)}")
