@@ -2,7 +2,7 @@
 // Conv. Forms:
 //   pointwise  1x1, stride 1: the input's pixels are the rows
 //   rows       few channels: the input is copied once with its padding, so that a whole kernel row is one tap
-//   direct     any other: a table of offsets per output pixel and tap
+//   direct     any other
 //   depthwise  see depthwise.cpp
 //   winograd   see conv_winograd.cpp
 #include <algorithm>
@@ -53,27 +53,6 @@ void infer_conv(const NodeDef& node, const ConvParts& parts, std::span<const Ten
   require_residual(node, in, out[0].dims);
 }
 
-std::vector<int32_t> window_offsets(const NodeDef& node, const Extent& rows, const Extent& columns, int64_t channels) {
-  constexpr int64_t kMost = std::min(int64_t{1} << 29, kMaxElements);
-  const int64_t taps = rows.kernel * columns.kernel;
-  if (taps > kMost / (rows.out * columns.out)) fail_shape(node, "its input is too large: ", rows.in, "x", columns.in);
-  std::vector<int32_t> offsets;
-  offsets.reserve(static_cast<size_t>(rows.out * columns.out * taps));
-  for (int64_t oy = 0; oy < rows.out; ++oy) {
-    for (int64_t ox = 0; ox < columns.out; ++ox) {
-      for (int64_t ky = 0; ky < rows.kernel; ++ky) {
-        const int64_t y = rows.source(oy, ky);
-        for (int64_t kx = 0; kx < columns.kernel; ++kx) {
-          const int64_t x = columns.source(ox, kx);
-          const bool inside = y >= 0 && y < rows.in && x >= 0 && x < columns.in;
-          offsets.push_back(inside ? static_cast<int32_t>((y * columns.in + x) * channels) : -1);
-        }
-      }
-    }
-  }
-  return offsets;
-}
-
 namespace {
 
 enum class Form : uint8_t { pointwise, rows, direct };
@@ -112,6 +91,9 @@ class ConvOp final : public NodeOp {
     }
     shape.rows = expected_rows(context.desc(node.outputs[0]).dims, 1);
     const Weights& weights = parts_.weights;
+    context.budget.charge(
+        weights.integers.size() + weights.indices.size() + Size(weights.floats.size()) * sizeof(float),
+        "weights by taps");
     if (parts_.integer)
       product_.emplace(context, shape, IntegerWeights{by_tap(weights.integers), by_tap(weights.indices), weights.table},
                        parts_.bias, parts_.input);
@@ -165,7 +147,8 @@ std::unique_ptr<OpState> ConvOp::prepare(const PrepareArgs& args) const {
   const Extent& width = state->width;
   state->rows = to[0] * to[2] * to[3];
   state->target = {.run = state->rows, .step = to[1]};
-  state->source.rows_per_image = to[2] * to[3];
+  const size_t pixel_bytes = static_cast<size_t>(channels) * element_bytes();
+  args.budget.charge((Size(height.kernel) + width.kernel) * sizeof(int64_t), "the taps of its window");
   state->source.image_step = from[2] * from[3] * channels;
   const bool same_size = parts_.shape.taps == 1 && to[2] == from[2] && to[3] == from[3] && height.stride == 1 &&
                          width.stride == 1 && height.pad_begin == 0 && width.pad_begin == 0;
@@ -184,7 +167,7 @@ std::unique_ptr<OpState> ConvOp::prepare(const PrepareArgs& args) const {
     wide.in = state->padded_width;
     wide.pad_begin = 0;
     wide.kernel = 1;
-    state->source.offsets = window_offsets(node_, tall, wide, channels);
+    state->source.windows = {tap_axis(tall), tap_axis(wide), pixel_bytes};
     state->scratch_bytes = memory_size(Size(from[0]) * state->source.image_step * element_bytes() + kReadPadding);
   } else if (same_size) {
     state->way = Form::pointwise;
@@ -192,7 +175,7 @@ std::unique_ptr<OpState> ConvOp::prepare(const PrepareArgs& args) const {
     state->source.step = channels;
   } else {
     state->form = "direct";
-    state->source.offsets = window_offsets(node_, height, width, channels);
+    state->source.windows = {tap_axis(height), tap_axis(width), pixel_bytes};
   }
   state->kernel = product_->kernel_name();
   state->scratch_bytes_per_slot = product_->scratch_bytes_per_slot();

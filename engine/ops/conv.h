@@ -25,9 +25,6 @@ struct ConvParts {
 ConvParts read_conv(const NodeDef& node, const OpContext& context);
 void infer_conv(const NodeDef& node, const ConvParts& parts, std::span<const TensorDesc> in, std::span<TensorDesc> out);
 
-// offsets[output pixel][tap]: the first channel of the input pixel under a tap, -1 in the padding.
-std::vector<int32_t> window_offsets(const NodeDef& node, const Extent& rows, const Extent& columns, int64_t channels);
-
 // A convolution whose every channel has one filter of its own.
 std::unique_ptr<Op> make_depthwise(const NodeDef& node, const OpContext& context, ConvParts parts);
 

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // ConvTranspose, as a gather: output row y takes tap k where y + pad - k * dilation is a multiple of the stride.
 // Outputs whose row and column leave the same remainders ("a phase") meet the same taps, so each phase is one product
-// that stores every stride-th pixel.
+// that stores every stride-th pixel. Where the stride is longer than the kernel some phases meet no tap: their outputs
+// are the bias.
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "ops/conv.h"
 #include "ops/factories.h"
+#include "ops/layout.h"
 #include "ops/node_op.h"
 
 namespace fewbins {
 namespace {
 
-// The taps of one axis that outputs with remainder `phase` meet.
+// The taps of one axis that outputs with remainder `phase` meet: output phase + stride * i reads input i + shifts[t]
+// under tap taps[t].
 struct Phase {
   int64_t phase = 0;
   std::vector<int64_t> taps;
-};
-
-struct Piece {
-  Phase rows;
-  Phase columns;
-  Product product;
+  std::vector<int64_t> shifts;
 };
 
 struct TransposeState final : OpState {
@@ -30,19 +32,26 @@ struct TransposeState final : OpState {
     RowTarget target;
     int64_t rows = 0;
   };
-  std::vector<Call> calls;  // one per piece
+  std::optional<Call> background;
+  std::vector<Call> calls;  // one per product
 };
 
-std::vector<Phase> phases_of(const Window& window, size_t axis) {
-  std::vector<Phase> phases;
-  for (int64_t phase = 0; phase < window.strides[axis]; ++phase) {
-    Phase next{phase, {}};
-    for (int64_t tap = 0; tap < window.kernel[axis]; ++tap)
-      if ((phase + window.pads_begin[axis] - tap * window.dilations[axis]) % window.strides[axis] == 0)
-        next.taps.push_back(tap);
-    phases.push_back(std::move(next));
+// The phases that meet a tap, at most one for each tap.
+std::vector<Phase> phases_of(const Window& window, size_t axis, MemoryBudget& budget) {
+  const int64_t stride = window.strides[axis];
+  budget.charge(Size(window.kernel[axis]) * (2 * sizeof(Phase) + 4 * sizeof(int64_t)), "the phases of its taps");
+  std::map<int64_t, Phase> phases;
+  for (int64_t tap = 0; tap < window.kernel[axis]; ++tap) {
+    const int64_t first = tap * window.dilations[axis] - window.pads_begin[axis];  // the output of input 0
+    const int64_t remainder = (first % stride + stride) % stride;
+    Phase& phase = phases[remainder];
+    phase.phase = remainder;
+    phase.taps.push_back(tap);
+    phase.shifts.push_back((remainder - first) / stride);
   }
-  return phases;
+  std::vector<Phase> result;
+  for (auto& [remainder, phase] : phases) result.push_back(std::move(phase));
+  return result;
 }
 
 class ConvTransposeOp final : public NodeOp {
@@ -62,18 +71,19 @@ class ConvTransposeOp final : public NodeOp {
 
   void run(const RunArgs& args) const override {
     const auto& state = static_cast<const TransposeState&>(args.state);
-    for (size_t i = 0; i < pieces_.size(); ++i) {
-      const TransposeState::Call& call = state.calls[i];
-      if (call.rows == 0) continue;
-      pieces_[i].product.run({.data = args.input<std::byte>(0),
-                              .residual = args.in.size() == 2 ? args.in[1] : nullptr,
-                              .out = args.out[0],
-                              .rows = call.rows,
-                              .source = call.source,
-                              .target = call.target,
-                              .epilogue = *epilogue_},
-                             args);
-    }
+    const auto run_one = [&](const Product& product, const TransposeState::Call& call) {
+      if (call.rows == 0) return;
+      product.run({.data = args.input<std::byte>(0),
+                   .residual = args.in.size() == 2 ? args.in[1] : nullptr,
+                   .out = args.out[0],
+                   .rows = call.rows,
+                   .source = call.source,
+                   .target = call.target,
+                   .epilogue = *epilogue_},
+                  args);
+    };
+    if (background_) run_one(*background_, *state.background);
+    for (size_t i = 0; i < products_.size(); ++i) run_one(products_[i], state.calls[i]);
   }
 
  private:
@@ -86,21 +96,21 @@ class ConvTransposeOp final : public NodeOp {
     return out;
   }
 
-  // Where tap `tap` of output `o` reads, or -1.
-  [[nodiscard]] int64_t source(size_t axis, int64_t o, int64_t tap, int64_t size) const {
-    const int64_t at = o + window_.pads_begin[axis] - tap * window_.dilations[axis];
-    return at < 0 || at / window_.strides[axis] >= size ? -1 : at / window_.strides[axis];
+  [[nodiscard]] size_t pixel_bytes() const {
+    return static_cast<size_t>(shape_.groups * shape_.channels) * (epilogue_->is_float() ? sizeof(float) : 1);
   }
 
   Window window_;
   std::array<int64_t, 2> output_padding_{};
   ProductShape shape_;  // taps: all of them
   std::optional<Epilogue> epilogue_;
-  std::vector<Piece> pieces_;
+  std::vector<Phase> rows_;
+  std::vector<Phase> columns_;
+  std::vector<Product> products_;      // [phase of rows][phase of columns]
+  std::optional<Product> background_;  // the bias everywhere, where some phases meet no tap
 };
 
-// One phase's weights as [group][column][tap][channel] from (I, O/groups, kH, kW). A phase without taps gets a
-// single zero weight per column: its outputs are the bias.
+// One phase's weights as [group][column][tap][channel] from (I, O/groups, kH, kW).
 template <class T>
 std::vector<T> phase_weights(const std::vector<T>& weights, const ProductShape& all, int64_t kernel_width,
                              const Phase& rows, const Phase& columns, const ProductShape& phase) {
@@ -131,9 +141,6 @@ ConvTransposeOp::ConvTransposeOp(const NodeDef& node, const OpContext& context) 
   for (size_t axis = 0; axis < 2; ++axis)
     if (output_padding_[axis] >= std::max(window_.strides[axis], window_.dilations[axis]))
       fail_node(node, "output_padding ", output_padding_[axis], " is not below the larger of stride and dilation");
-  constexpr int64_t kMostPhases = 4096;
-  if (window_.strides[0] * window_.strides[1] > kMostPhases)
-    fail_node(node, "strides ", window_.strides[0], "x", window_.strides[1], " are over the limit of ", kMostPhases);
   const bool integer = attrs.requantize().has_value();
   const TensorDesc input = require_input(node, context, 0, integer ? DType::levels : DType::f32);
   const int64_t groups = attrs.integer("groups", 1, kMaxDim);
@@ -149,20 +156,33 @@ ConvTransposeOp::ConvTransposeOp(const NodeDef& node, const OpContext& context) 
   const int64_t channels = groups * shape_.columns;
   epilogue_.emplace(node, context, channels, node.inputs.size() == 2);
   const std::vector<int32_t> bias = integer ? read_bias(node, context, channels) : std::vector<int32_t>{};
-  for (const Phase& rows : phases_of(window_, 0)) {
-    for (const Phase& columns : phases_of(window_, 1)) {
+  const auto add = [&](auto& to, const ProductShape& phase, const auto& part) {
+    if (integer)
+      to.emplace_back(context, phase, IntegerWeights{part(weights.integers)}, bias, input.affine);
+    else
+      to.emplace_back(context, phase, part(weights.floats));
+  };
+  rows_ = phases_of(window_, 0, context.budget);
+  columns_ = phases_of(window_, 1, context.budget);
+  context.budget.charge(Size(rows_.size()) * columns_.size() * sizeof(Product), "the products of its phases");
+  context.budget.charge(Size(weights.dims.count()) * sizeof(float), "weights by phases");
+  products_.reserve(rows_.size() * columns_.size());
+  for (const Phase& rows : rows_) {
+    for (const Phase& columns : columns_) {
       ProductShape phase = shape_;
       phase.taps = static_cast<int64_t>(rows.taps.size() * columns.taps.size());
-      if (phase.taps == 0) phase.taps = phase.channels = 1;
-      const auto part = [&](const auto& all) {
-        return phase_weights(all, shape_, window_.kernel[1], rows, columns, phase);
-      };
-      if (integer)
-        pieces_.push_back({rows, columns, Product(context, phase, {part(weights.integers)}, bias, input.affine)});
-      else
-        pieces_.push_back({rows, columns, Product(context, phase, part(weights.floats))});
+      add(products_, phase,
+          [&](const auto& all) { return phase_weights(all, shape_, window_.kernel[1], rows, columns, phase); });
     }
   }
+  if (std::cmp_equal(rows_.size(), window_.strides[0]) && std::cmp_equal(columns_.size(), window_.strides[1])) return;
+  ProductShape nothing = shape_;
+  nothing.taps = nothing.channels = 1;
+  context.budget.charge(Size(channels) * sizeof(float), "weights of phases without taps");
+  std::vector<Product> made;
+  add(made, nothing,
+      [&](const auto& all) { return std::remove_cvref_t<decltype(all)>(static_cast<size_t>(channels), 0); });
+  background_.emplace(std::move(made.front()));
 }
 
 std::unique_ptr<OpState> ConvTransposeOp::prepare(const PrepareArgs& args) const {
@@ -172,39 +192,39 @@ std::unique_ptr<OpState> ConvTransposeOp::prepare(const PrepareArgs& args) const
   const auto count = [](int64_t size, int64_t phase, int64_t stride) {
     return phase < size ? (size - 1 - phase) / stride + 1 : 0;
   };
-  constexpr int64_t kMostOffsets = int64_t{1} << 29;
-  if (shape_.taps > kMostOffsets / (to[2] * to[3])) fail_shape(node_, "its output is too large: ", to[2], "x", to[3]);
-  for (const Piece& piece : pieces_) {
-    const int64_t lines = count(to[2], piece.rows.phase, window_.strides[0]);
-    const int64_t run = count(to[3], piece.columns.phase, window_.strides[1]);
-    TransposeState::Call call;
-    call.rows = from[0] * lines * run;
-    call.source.rows_per_image = lines * run;
-    call.source.image_step = from[2] * from[3] * from[1];
-    call.target = {.start = (piece.rows.phase * to[3] + piece.columns.phase) * to[1],
-                   .run = std::max<int64_t>(1, run),
-                   .step = window_.strides[1] * to[1],
-                   .lines = std::max<int64_t>(1, lines),
-                   .line_step = window_.strides[0] * to[3] * to[1],
-                   .image_step = to[2] * to[3] * to[1]};
-    const bool empty = piece.rows.taps.empty() || piece.columns.taps.empty();
-    for (int64_t line = 0; line < lines; ++line) {
-      for (int64_t column = 0; column < run; ++column) {
-        if (empty) call.source.offsets.push_back(-1);
-        for (const int64_t ky : piece.rows.taps) {
-          const int64_t y = source(0, piece.rows.phase + line * window_.strides[0], ky, from[2]);
-          for (const int64_t kx : piece.columns.taps) {
-            const int64_t x = source(1, piece.columns.phase + column * window_.strides[1], kx, from[3]);
-            const bool inside = y >= 0 && x >= 0;
-            call.source.offsets.push_back(inside ? static_cast<int32_t>((y * from[3] + x) * from[1]) : -1);
-          }
-        }
-      }
-    }
-    state->scratch_bytes_per_slot = std::max(state->scratch_bytes_per_slot, piece.product.scratch_bytes_per_slot());
-    state->calls.push_back(std::move(call));
+  const Strides strides = memory_strides(args.out[0].dims);
+  const int64_t image = strides[0];
+  if (background_) {
+    TransposeState::Call& call = state->background.emplace();
+    call.rows = from[0] * to[2] * to[3];
+    call.source.windows = {{.outputs = to[2], .size = 0}, {.outputs = to[3], .size = 0}, pixel_bytes()};
+    call.target = {.run = call.rows, .step = to[1]};
+    state->scratch_bytes_per_slot = background_->scratch_bytes_per_slot();
   }
-  state->kernel = pieces_.front().product.kernel_name();
+  args.budget.charge(Size(products_.size()) * sizeof(TransposeState::Call), "the products of its phases");
+  for (const Phase& rows : rows_) {
+    for (const Phase& columns : columns_) {
+      const int64_t lines = count(to[2], rows.phase, window_.strides[0]);
+      const int64_t run = count(to[3], columns.phase, window_.strides[1]);
+      const Product& product = products_[state->calls.size()];
+      TransposeState::Call call;
+      call.rows = from[0] * lines * run;
+      args.budget.charge(Size(product.shape().taps + 1) * sizeof(int64_t), "the taps of its window");
+      call.source.windows = {{.outputs = lines, .size = from[2], .step = 1, .shifts = rows.shifts},
+                             {.outputs = run, .size = from[3], .step = 1, .shifts = columns.shifts},
+                             pixel_bytes()};
+      call.source.image_step = from[2] * from[3] * from[1];
+      call.target = {.start = rows.phase * strides[2] + columns.phase * strides[3],
+                     .run = std::max<int64_t>(1, run),
+                     .step = window_.strides[1] * strides[3],
+                     .lines = std::max<int64_t>(1, lines),
+                     .line_step = window_.strides[0] * strides[2],
+                     .image_step = image};
+      state->scratch_bytes_per_slot = std::max(state->scratch_bytes_per_slot, product.scratch_bytes_per_slot());
+      state->calls.push_back(std::move(call));
+    }
+  }
+  state->kernel = products_.front().kernel_name();
   state->form = "phases";
   state->macs = from.count() * shape_.columns * shape_.taps;
   return state;

@@ -44,6 +44,8 @@ struct WinogradState final : OpState {
   size_t rows_at = 0;
   size_t sums_at = 0;
   size_t acc_at = 0;
+  size_t starts_at = 0;
+  size_t tiles_at = 0;
 };
 
 class WinogradOp final : public NodeOp {
@@ -77,7 +79,7 @@ class WinogradOp final : public NodeOp {
  private:
   struct Part;  // what one task of the thread pool computes
 
-  [[nodiscard]] std::vector<int64_t> line_starts(const Part& part) const;
+  void start_lines(const Part& part) const;
   void transform(const Part& part) const;
   void point_rows(const Part& part) const;
   void multiply(const Part& part, size_t panel) const;
@@ -144,6 +146,8 @@ std::unique_ptr<OpState> WinogradOp::prepare(const PrepareArgs& args) const {
   state->rows_at = place(pointers * sizeof(void*));
   state->sums_at = place(positions * state->sums_bytes);
   state->acc_at = place(form_.outputs() * index(state->run) * nr * sizeof(int32_t));
+  state->starts_at = place(index(state->chunk_lines) * sizeof(int64_t));
+  state->tiles_at = place(index(state->chunk_lines * state->run) * sizeof(size_t));
   state->scratch_bytes_per_slot = round_up(at, kLine);
   state->form = std::string("winograd ") + form_.name;
   state->kernel = weights_.kernel_names();
@@ -159,7 +163,11 @@ struct WinogradOp::Part {
   int64_t end_line;
   int64_t first_tile;  // of every line
   int64_t tiles;
-  std::vector<int64_t> starts;  // per line, the line of V where its first tap lies
+
+  // Per line, the line of V where its first tap lies.
+  [[nodiscard]] std::span<int64_t> starts() const {
+    return {reinterpret_cast<int64_t*>(scratch + state.starts_at), index(end_line - first_line)};
+  }
 
   [[nodiscard]] size_t tile_count() const { return index((end_line - first_line) * tiles); }
   [[nodiscard]] std::byte* v(size_t position) const { return scratch + position * state.position_bytes; }
@@ -178,15 +186,14 @@ void WinogradOp::run(const RunArgs& args) const {
       const int64_t split = task % state.splits;
       const int64_t first_tile = task / state.splits % state.runs * state.run;
       const int64_t chunk = task / state.splits / state.runs;
-      Part part{.args = args,
-                .state = state,
-                .scratch = args.scratch_of(slot),
-                .first_line = chunk * state.chunk_lines,
-                .end_line = std::min((chunk + 1) * state.chunk_lines, state.lines),
-                .first_tile = first_tile,
-                .tiles = std::min(state.run, tiles - first_tile),
-                .starts = {}};
-      part.starts = line_starts(part);
+      const Part part{.args = args,
+                      .state = state,
+                      .scratch = args.scratch_of(slot),
+                      .first_line = chunk * state.chunk_lines,
+                      .end_line = std::min((chunk + 1) * state.chunk_lines, state.lines),
+                      .first_tile = first_tile,
+                      .tiles = std::min(state.run, tiles - first_tile)};
+      start_lines(part);
       transform(part);
       point_rows(part);
       const int64_t last = (split + 1) * panels / state.splits;
@@ -199,11 +206,12 @@ void WinogradOp::run(const RunArgs& args) const {
 }
 
 // Neighbours of an image share the lines of V between them.
-std::vector<int64_t> WinogradOp::line_starts(const Part& part) const {
-  std::vector<int64_t> starts{0};
-  for (int64_t line = part.first_line + 1; line < part.end_line; ++line)
-    starts.push_back(starts.back() + (line % part.state.image_lines != 0 ? 1 : static_cast<int64_t>(form_.taps())));
-  return starts;
+void WinogradOp::start_lines(const Part& part) const {
+  int64_t start = 0;
+  for (int64_t line = part.first_line; line < part.end_line; ++line) {
+    if (line > part.first_line) start += line % part.state.image_lines != 0 ? 1 : static_cast<int64_t>(form_.taps());
+    part.starts()[index(line - part.first_line)] = start;
+  }
 }
 
 void WinogradOp::transform(const Part& part) const {
@@ -219,7 +227,7 @@ void WinogradOp::transform(const Part& part) const {
   for (int64_t line = part.first_line; line < part.end_line; ++line) {
     const int64_t image = line / state.image_lines;
     const int64_t top = line % state.image_lines * static_cast<int64_t>(form_.output_rows()) - state.height.pad_begin;
-    const int64_t start = part.starts[index(line - part.first_line)];
+    const int64_t start = part.starts()[index(line - part.first_line)];
     for (; done < start + taps; ++done) {
       const uint8_t** pixel = pixels;
       for (int64_t r = 0; r < static_cast<int64_t>(form_.input_rows()); ++r) {
@@ -249,11 +257,11 @@ void WinogradOp::transform(const Part& part) const {
 void WinogradOp::point_rows(const Part& part) const {
   const size_t count = part.tile_count();
   const size_t line_bytes = index(part.tiles) * part.state.tile_bytes;
-  std::vector<size_t> offsets;  // of every tile, the same in all positions
-  offsets.reserve(count);
-  for (const int64_t start : part.starts)
+  auto* const offsets = reinterpret_cast<size_t*>(part.scratch + part.state.tiles_at);  // the same in all positions
+  size_t* next = offsets;
+  for (const int64_t start : part.starts())
     for (size_t tile = 0; tile < index(part.tiles); ++tile)
-      offsets.push_back(index(start) * line_bytes + tile * part.state.tile_bytes);
+      *next++ = index(start) * line_bytes + tile * part.state.tile_bytes;
   auto** pointers = reinterpret_cast<const void**>(part.scratch + part.state.rows_at);
   for (size_t p = 0; p < form_.positions(); ++p) {
     const std::byte* v = part.v(p);

@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "ops/conv.h"
 #include "ops/node_op.h"
+#include "ops/taps.h"
 
 namespace fewbins {
 namespace {
@@ -20,9 +21,9 @@ constexpr int64_t kLineBytes = 16384;  // of an input line: three of them stay i
 constexpr int64_t kGrain = 16384;      // sums that a thread takes at a time, about
 
 struct DepthwiseState final : OpState {
-  std::vector<int32_t> offsets;  // [output pixel][tap]
-  int64_t pixels = 0;            // output pixels of an image
-  int64_t chunk = 1;             // pixels computed together
+  Taps windows;        // by pixels
+  int64_t pixels = 0;  // output pixels of an image
+  int64_t chunk = 1;   // pixels computed together
   Extent height;
   Extent width;
 };
@@ -33,11 +34,11 @@ class DepthwiseOp final : public NodeOp {
       : NodeOp(node), parts_(std::move(parts)), epilogue_(node, context, parts_.shape.groups, node.inputs.size() == 2) {
     const auto channels = static_cast<size_t>(parts_.shape.groups);
     const auto taps = static_cast<size_t>(parts_.shape.taps);
-    padding_ = AlignedBytes(channels * element_bytes());
+    padding_ = AlignedBytes(context.budget.charge(Size(channels) * element_bytes(), "padding"));
     if (!parts_.integer) {
       kernel_ = &select_depthwise(Family::depthwise_f32, context.isa, context.forced_kernel);
       context.note_kernel(kernel_->name);
-      packed_ = AlignedBytes(packed_depthwise_bytes(*kernel_, taps, channels));
+      packed_ = AlignedBytes(context.budget.charge(packed_depthwise_bytes(*kernel_, taps, channels), "packed weights"));
       pack_depthwise_f32(*kernel_, parts_.weights.floats.data(), taps, channels, packed_.data());
       parts_.weights = {};
       return;
@@ -48,16 +49,17 @@ class DepthwiseOp final : public NodeOp {
     const bool few = depthwise_fits16(w, taps, channels, levels);
     kernel_ = &choose(few, context);
     context.note_kernel(kernel_->name);
-    packed_ = AlignedBytes(packed_depthwise_bytes(*kernel_, taps, channels));
+    packed_ = AlignedBytes(context.budget.charge(packed_depthwise_bytes(*kernel_, taps, channels), "packed weights"));
     pack_depthwise(*kernel_, w, taps, channels, packed_.data(), levels);
     std::memset(padding_.data(), input.zero_point - input.lo, channels);
     const Family fold = kernel_->family == Family::depthwise_dot16 ? Family::dot16 : Family::dot32;
+    context.budget.charge(Size(channels) * sizeof(int32_t), "sums of its weights");
     std::vector<int32_t> sums(channels);
     column_sums({w, channels, taps, 1}, sums.data());
     for (size_t c = 0; c < channels; ++c)
       parts_.bias[c] = folded_bias(fold, parts_.bias[c], sums[c], input.lo, input.zero_point);
     parts_.weights = {};
-    choose_line();
+    choose_line(context);
   }
 
   void infer(std::span<const TensorDesc> in, std::span<TensorDesc> out) const override {
@@ -81,7 +83,7 @@ class DepthwiseOp final : public NodeOp {
     return select_depthwise(Family::depthwise_dot16, context.isa, context.forced_kernel);
   }
 
-  void choose_line();
+  void choose_line(const OpContext& context);
   void run_pixels(const RunArgs& args, const DepthwiseState& state, int64_t first, int64_t end,
                   std::byte* scratch) const;
   void run_line(const RunArgs& args, const DepthwiseState& state, int64_t line, std::byte* scratch) const;
@@ -97,7 +99,7 @@ class DepthwiseOp final : public NodeOp {
   StoreU8 store_{};
 };
 
-void DepthwiseOp::choose_line() {
+void DepthwiseOp::choose_line(const OpContext& context) {
   const Window& window = parts_.window;
   if (window.kernel[0] != 3 || window.kernel[1] != 3 || window.dilations[1] != 1 || window.strides[1] > 2) return;
   line_ = find_line_kernel(*kernel_);
@@ -105,7 +107,7 @@ void DepthwiseOp::choose_line() {
   const size_t channels = parts_.bias.size();
   if (line_ == nullptr || !rule || !depthwise_is_direct(parts_.bias.data(), rule->multiplier.data(), channels)) return;
   store_ = rule->store;
-  scales_ = AlignedBytes(depthwise_scales_bytes(*kernel_, channels));
+  scales_ = AlignedBytes(context.budget.charge(depthwise_scales_bytes(*kernel_, channels), "scales"));
   pack_depthwise_scales(*kernel_, parts_.bias.data(), rule->multiplier.data(), channels, scales_.data());
 }
 
@@ -125,7 +127,8 @@ std::unique_ptr<OpState> DepthwiseOp::prepare(const PrepareArgs& args) const {
     state->form = "depthwise_line";
     return state;
   }
-  state->offsets = window_offsets(node_, state->height, state->width, from[1]);
+  args.budget.charge((Size(state->height.kernel) + state->width.kernel) * sizeof(int64_t), "the taps of its window");
+  state->windows = {tap_axis(state->height), tap_axis(state->width), static_cast<size_t>(from[1]) * element_bytes()};
   state->chunk = std::max<int64_t>(1, std::min(kSums / to[1], kPointers / parts_.shape.taps));
   state->scratch_bytes_per_slot =
       sums_bytes(*state) + static_cast<size_t>(state->chunk * parts_.shape.taps) * sizeof(void*);
@@ -209,18 +212,16 @@ void DepthwiseOp::run_pixels(const RunArgs& args, const DepthwiseState& state, i
   const Dims& from = args.in_desc[0].dims;
   const int64_t taps = parts_.shape.taps;
   const auto channels = static_cast<size_t>(parts_.shape.groups);
-  const auto bytes = static_cast<int64_t>(element_bytes());
   const auto** rows = reinterpret_cast<const void**>(scratch + sums_bytes(state));
-  int64_t image = first / state.pixels;
-  int64_t place = first % state.pixels;
-  for (int64_t pixel = first; pixel < end; ++pixel) {
-    const std::byte* base = args.input<std::byte>(0) + image * from[2] * from[3] * from[1] * bytes;
-    const int32_t* offsets = state.offsets.data() + place * taps;
-    for (int64_t t = 0; t < taps; ++t) *rows++ = offsets[t] < 0 ? padding_.data() : base + int64_t{offsets[t]} * bytes;
-    if (++place == state.pixels) {
-      place = 0;
-      ++image;
-    }
+  const int64_t image_bytes = from[2] * from[3] * from[1] * static_cast<int64_t>(element_bytes());
+  PixelCursor at(first, state.windows);
+  for (int64_t pixel = first; pixel < end;) {
+    const int64_t run = at.run(end - pixel, state.windows);
+    state.windows.point(args.input<std::byte>(0) + at.image * image_bytes, at.y, at.x, run, padding_.data(), rows, taps,
+                        1);
+    at.advance(run, state.windows);
+    pixel += run;
+    rows += run * taps;
   }
   kernel_->run({.rows = reinterpret_cast<const void* const*>(scratch + sums_bytes(state)),
                 .pixels = static_cast<size_t>(end - first),

@@ -23,7 +23,7 @@ size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
 
 Product::Product(const OpContext& context, const ProductShape& shape, const IntegerWeights& weights,
                  const std::vector<int32_t>& bias, const AffineInfo& input)
-    : shape_(shape), bias_(bias) {
+    : shape_(shape) {
   const size_t columns = index(shape.groups * shape.columns);
   WeightView all{weights.values.data(), columns, index(shape.taps), index(shape.channels)};
   const ActivationLevels levels{input.lo, input.hi};
@@ -31,6 +31,7 @@ Product::Product(const OpContext& context, const ProductShape& shape, const Inte
   if (const GemmKernel* u4 = forced_u4(context.isa, context.forced_kernel, all, levels)) {
     kernel_ = u4;
     u4_zero_ = u4_weight_zero(all).value();
+    context.budget.charge(weights.values.size(), "its weights from zero on");
     for (const int8_t w : weights.values) u4_weights.push_back(static_cast<int8_t>(w + u4_zero_));
     all.w = u4_weights.data();
   } else {
@@ -46,8 +47,10 @@ Product::Product(const OpContext& context, const ProductShape& shape, const Inte
   context.note_kernel(kernel_->name);
   panel_bytes_ = panel_bytes(*kernel_, all.taps, all.channels, block_);
   plan_chunks();
-  packed_ = AlignedBytes(memory_size(Size(shape.groups) * panels_ * panel_bytes_));
+  packed_ = AlignedBytes(context.budget.charge(Size(shape.groups) * panels_ * panel_bytes_, "packed weights"));
   for (int64_t group = 0; group < shape.groups; ++group) pack_group(weights, all, levels, group);
+  context.budget.charge(Size(columns) * 2 * sizeof(int32_t), "folded bias");  // and the sums for it
+  bias_ = bias;
   std::vector<int32_t> sums(columns);
   column_sums(all, sums.data());
   for (size_t n = 0; n < columns; ++n) {
@@ -69,7 +72,7 @@ Product::Product(const OpContext& context, const ProductShape& shape, const std:
   context.note_kernel(kernel_->name);
   panel_bytes_ = panel_bytes(*kernel_, taps, channels, 0);
   plan_chunks();
-  packed_ = AlignedBytes(memory_size(Size(shape.groups) * panels_ * panel_bytes_));
+  packed_ = AlignedBytes(context.budget.charge(Size(shape.groups) * panels_ * panel_bytes_, "packed weights"));
   for (int64_t group = 0; group < shape.groups; ++group)
     pack_f32(*kernel_, weights.data() + index(group) * columns * taps * channels, columns, taps, channels,
              packed_.data() + index(group * panels_) * panel_bytes_);
@@ -140,30 +143,25 @@ void Product::point_rows(const Call& call, const Part& part, const void** pointe
   const std::byte* data = call.data + part.group * shape_.channels * bytes;
   const int64_t tiles = (part.end_row - part.first_row + mr - 1) / mr;
   int64_t row = part.first_row;
-  int64_t image = 0;
-  int64_t place = 0;
-  if (!source.offsets.empty()) {
-    image = row / source.rows_per_image;
-    place = row % source.rows_per_image;
+  if (!source.windows) {
+    for (int64_t i = 0; i < tiles * mr; ++i, row += row + 1 < part.end_row ? 1 : 0)
+      pointers[i] = data + row * source.step * bytes;
+    return;
   }
+  const Taps& windows = *source.windows;
+  PixelCursor at(row, windows);
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const void** group = pointers + tile * taps * mr;
-    for (int64_t i = 0; i < mr; ++i) {
-      if (source.offsets.empty()) {
-        group[i] = data + row * source.step * bytes;
-      } else {
-        const std::byte* base = data + image * source.image_step * bytes;
-        const int32_t* offsets = source.offsets.data() + place * taps;
-        for (int64_t t = 0; t < taps; ++t)
-          group[t * mr + i] = offsets[t] < 0 ? padding_.data() : base + int64_t{offsets[t]} * bytes;
-      }
-      if (row + 1 == part.end_row) continue;
-      ++row;
-      if (++place == source.rows_per_image) {
-        place = 0;
-        ++image;
-      }
+    int64_t i = 0;
+    while (i < mr && row < part.end_row) {
+      const int64_t run = at.run(std::min(mr - i, part.end_row - row), windows);
+      windows.point(data + at.image * source.image_step * bytes, at.y, at.x, run, padding_.data(), group + i, 1, mr);
+      at.advance(run, windows);
+      row += run;
+      i += run;
     }
+    for (; i < mr; ++i)
+      for (int64_t t = 0; t < taps; ++t) group[t * mr + i] = group[t * mr + i - 1];
   }
 }
 

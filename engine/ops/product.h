@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matrix product under Conv, ConvTranspose and Gemm: rows of the input, found through a table of offsets, times
-// packed weights, then the epilogue. Nothing is copied: a row is one pointer per tap ("indirect convolution").
+// The matrix product under Conv, ConvTranspose and Gemm: rows of the input times packed weights, then the epilogue.
+// Nothing is copied: a row is one pointer per tap ("indirect convolution").
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/aligned.h"
 #include "kernels/kernels.h"
 #include "ops/epilogue.h"
 #include "ops/op.h"
+#include "ops/taps.h"
 
 namespace fewbins {
 
@@ -28,12 +30,10 @@ struct IntegerWeights {
   std::vector<int8_t> table = {};
 };
 
-// Where the rows lie. Offsets and steps count elements.
+// Where the rows lie. Steps count elements.
 struct RowSource {
-  // [row][tap] from the image's first element, -1 for padding; empty: one tap, row m at m * step.
-  std::vector<int32_t> offsets;
-  int64_t rows_per_image = 1;
-  int64_t image_step = 0;
+  std::optional<Taps> windows;  // a row is the window of an output pixel; nothing: one tap, row m at m * step
+  int64_t image_step = 0;       // of windows
   int64_t step = 0;
 };
 
