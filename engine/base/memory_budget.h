@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much memory the loading of a model, or a plan for one set of input sizes, may take. Model files are untrusted and
 // can ask for a lot in few bytes, so whatever scales with a number from a file or an input is charged here before it is
-// allocated. Charges are never given back: the budget bounds all that is taken on the way, temporary memory too, and so
-// the time that goes into filling it.
+// allocated: for good, or as a loan that lives as long as the memory does.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +31,33 @@ class MemoryBudget {
   // Charges the bytes for `what` ("packed weights") and returns them, to be allocated now. Throws where that passes the
   // limit, and std::bad_alloc where no address space holds them.
   size_t charge(Size bytes, std::string_view what);
+
+  // The same for memory that is freed again: given back with the loan. A copy of a loan, as of the memory, takes as
+  // much again.
+  class Loan {
+   public:
+    Loan() = default;
+    Loan(MemoryBudget& budget, Size bytes, std::string_view what) : budget_(&budget), bytes_(bytes) {
+      budget.charge(bytes, what);
+    }
+    Loan(const Loan& other) : budget_(other.budget_), bytes_(other.bytes_) {
+      if (budget_ != nullptr) budget_->charge(bytes_, "a copy");
+    }
+    Loan(Loan&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)), bytes_(other.bytes_) {}
+    Loan& operator=(Loan other) noexcept {
+      std::swap(budget_, other.budget_);
+      std::swap(bytes_, other.bytes_);
+      return *this;
+    }
+    ~Loan() {
+      if (budget_ != nullptr) budget_->used_ = int64_t{budget_->used_} - int64_t{bytes_};
+    }
+
+   private:
+    MemoryBudget* budget_ = nullptr;
+    Size bytes_ = 0;
+  };
+  [[nodiscard]] Loan borrow(Size bytes, std::string_view what) { return {*this, bytes, what}; }
 
   [[nodiscard]] Size used() const noexcept { return used_; }
 

@@ -187,7 +187,7 @@ std::vector<int64_t> weight_sums(const Node& node, const Constant& weight, const
 }
 
 // |b| + sum_k max(hi - z, z - lo) * |q_w| < 2^31 for every channel, from the actual weights.
-int64_t prove_accumulator(const Node& node, const AffineInfo& input) {
+int64_t prove_accumulator(const Node& node, const AffineInfo& input, MemoryBudget& budget) {
   const Constant* weight = node.find("weight");
   if (weight == nullptr) node.fail_with("param 'weight' is missing");
   const Channels channels = channels_of(node, *weight);
@@ -200,6 +200,9 @@ int64_t prove_accumulator(const Node& node, const AffineInfo& input) {
   if (bias.dims.count() != channels.count)
     node.fail_with("its bias has ", bias.dims.count(), " elements; it must have ", channels.count);
   const int64_t reach = std::max(input.hi - input.zero_point, input.zero_point - input.lo);
+  // Nothing of that size is taken, but time: nodes that share a weight each prove it, and there may be thousands.
+  budget.charge(weight->bytes, "the proof of its sums");
+  const auto loan = budget.borrow(Size(channels.count) * sizeof(int64_t), "sums of its weights");
   const std::vector<int64_t> sums = weight_sums(node, *weight, channels);
   const auto biases = bias.as<int32_t>();
   for (size_t c = 0; c < sums.size(); ++c)
@@ -213,7 +216,7 @@ bool derives_constants(std::string_view op) { return op == "AveragePool" || op =
 
 bool has_weight(std::string_view op) { return op == "Conv" || op == "ConvTranspose" || op == "Gemm"; }
 
-void check_quantized(const Model& model, const NodeDef& def, const boost::json::value& attrs) {
+void check_quantized(Model& model, const NodeDef& def, const boost::json::value& attrs) {
   Node node{model, def, {}};
   const Json requantize(attrs, "node", def.name, "requantize");
   node.kind = requantize.at("kind").string();
@@ -234,7 +237,7 @@ void check_quantized(const Model& model, const NodeDef& def, const boost::json::
     if (other != wanted)
       node.fail_with("its input '", def.inputs[1], "' is ", dtype_name(other), "; it must be ", dtype_name(wanted));
   }
-  const int64_t channels = has_weight(def.op) ? prove_accumulator(node, affine) : 0;
+  const int64_t channels = has_weight(def.op) ? prove_accumulator(node, affine, model.budget) : 0;
   check_constants(node, channels, second && !product);
 }
 
@@ -252,10 +255,11 @@ void check_table(const Model& model, const NodeDef& def) {
 
 }  // namespace
 
-void check_integers(const Model& model) {
+void check_integers(Model& model) {
   for (const NodeDef& node : model.nodes) {
     if (node.op == "Table") check_table(model, node);
     const boost::json::value* requantize = node.attrs.if_contains("requantize");
+    model.budget.set_place(node.text());
     if (requantize != nullptr && !requantize->is_null()) check_quantized(model, node, *requantize);
   }
 }

@@ -30,7 +30,7 @@ void read_constants(const Json& constants, const Container& container, Model& mo
 void check_graph(const Model& model);
 
 // check_integers.cpp: the constants of quantized nodes, and the proof that accumulators fit int32.
-void check_integers(const Model& model);
+void check_integers(Model& model);
 
 // Whether a scale is one that docs/numerics.md allows: finite, normal and positive.
 bool is_valid_scale(float scale);

@@ -91,9 +91,9 @@ class ConvOp final : public NodeOp {
     }
     shape.rows = expected_rows(context.desc(node.outputs[0]).dims, 1);
     const Weights& weights = parts_.weights;
-    context.budget.charge(
-        weights.integers.size() + weights.indices.size() + Size(weights.floats.size()) * sizeof(float),
-        "weights by taps");
+    const Size bytes =
+        Size(weights.integers.size()) + weights.indices.size() + Size(weights.floats.size()) * sizeof(float);
+    const auto loan = context.budget.borrow(bytes, "weights by taps");
     if (parts_.integer)
       product_.emplace(context, shape, IntegerWeights{by_tap(weights.integers), by_tap(weights.indices), weights.table},
                        parts_.bias, parts_.input);

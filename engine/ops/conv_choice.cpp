@@ -30,7 +30,7 @@ std::optional<WinogradWeights> weights_for(const WinogradKernel& transforms, con
   return WinogradWeights::make(transforms.form, context.isa,
                                {parts.weights.integers.data(), static_cast<std::size_t>(parts.shape.columns),
                                 static_cast<std::size_t>(parts.shape.channels)},
-                               {parts.input.lo, parts.input.hi});
+                               {parts.input.lo, parts.input.hi}, context.budget);
 }
 
 std::optional<double> predict_winograd(const WinogradKernel& transforms, const std::vector<WinogradPosition>& positions,

@@ -165,7 +165,7 @@ ConvTransposeOp::ConvTransposeOp(const NodeDef& node, const OpContext& context) 
   rows_ = phases_of(window_, 0, context.budget);
   columns_ = phases_of(window_, 1, context.budget);
   context.budget.charge(Size(rows_.size()) * columns_.size() * sizeof(Product), "the products of its phases");
-  context.budget.charge(Size(weights.dims.count()) * sizeof(float), "weights by phases");
+  const auto loan = context.budget.borrow(Size(weights.dims.count()) * sizeof(float), "weights by phases");
   products_.reserve(rows_.size() * columns_.size());
   for (const Phase& rows : rows_) {
     for (const Phase& columns : columns_) {
@@ -178,7 +178,7 @@ ConvTransposeOp::ConvTransposeOp(const NodeDef& node, const OpContext& context) 
   if (std::cmp_equal(rows_.size(), window_.strides[0]) && std::cmp_equal(columns_.size(), window_.strides[1])) return;
   ProductShape nothing = shape_;
   nothing.taps = nothing.channels = 1;
-  context.budget.charge(Size(channels) * sizeof(float), "weights of phases without taps");
+  const auto zeros = context.budget.borrow(Size(channels) * sizeof(float), "weights of phases without taps");
   std::vector<Product> made;
   add(made, nothing,
       [&](const auto& all) { return std::remove_cvref_t<decltype(all)>(static_cast<size_t>(channels), 0); });

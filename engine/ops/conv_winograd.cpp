@@ -61,6 +61,8 @@ class WinogradOp final : public NodeOp {
         bias_(std::move(parts_.bias)),
         padding_(index(parts_.shape.channels)) {
     const WeightView view{parts_.weights.integers.data(), index(parts_.shape.columns), 9, index(parts_.shape.channels)};
+    context.budget.charge(weights_.packed_bytes(), "packed weights");
+    const auto loan = context.budget.borrow(Size(view.n) * sizeof(int32_t), "sums of its weights");
     std::vector<int32_t> sums(view.n);
     column_sums(view, sums.data());
     for (size_t n = 0; n < view.n; ++n)  // as for dot16: sum q_a * q_w

@@ -53,7 +53,7 @@ class DepthwiseOp final : public NodeOp {
     pack_depthwise(*kernel_, w, taps, channels, packed_.data(), levels);
     std::memset(padding_.data(), input.zero_point - input.lo, channels);
     const Family fold = kernel_->family == Family::depthwise_dot16 ? Family::dot16 : Family::dot32;
-    context.budget.charge(Size(channels) * sizeof(int32_t), "sums of its weights");
+    const auto loan = context.budget.borrow(Size(channels) * sizeof(int32_t), "sums of its weights");
     std::vector<int32_t> sums(channels);
     column_sums({w, channels, taps, 1}, sums.data());
     for (size_t c = 0; c < channels; ++c)

@@ -40,6 +40,9 @@ class Epilogue {
   // The same with one set of constants for all columns and no bias: elementwise operators and pools.
   static Epilogue uniform(const NodeDef& node, const OpContext& context, const Requantize& rule, bool has_residual);
 
+  // What the constants of a mean take, about.
+  static constexpr int64_t kMeanBytes = 4096;
+
   // The constants of a mean over n elements (a sum: n = 1), which follow from the scales: m = s / (n * s_y) in double.
   static Epilogue mean(const NodeDef& node, Isa isa, const Requantize& rule, const AffineInfo& input, int64_t n,
                        const TensorDesc& output);

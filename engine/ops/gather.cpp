@@ -28,6 +28,13 @@ bool is_identity(const std::vector<int64_t>& table, int64_t size) {
 
 }  // namespace
 
+Size AxisGather::bytes_of(const Dims& out) {
+  Size entries = 0;
+  for (const int64_t size : out.span()) entries += size;
+  // Vectors that grow may have twice the room that they need.
+  return entries * 2 * (sizeof(int64_t) + std::max(sizeof(int64_t), sizeof(Run)));
+}
+
 AxisGather::AxisGather(const Dims& in, const Dims& out, const std::vector<std::vector<int64_t>>& tables) {
   const Strides to = memory_strides(out);
   const Strides from = memory_strides(in);

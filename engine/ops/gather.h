@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/checked.h"
 #include "ops/layout.h"
 
 namespace fewbins {
@@ -15,6 +16,9 @@ class AxisGather {
  public:
   // `tables` go by logical axis; their lengths are the output's sizes, their entries lie in -1..size of the input - 1.
   AxisGather(const Dims& in, const Dims& out, const std::vector<std::vector<int64_t>>& tables);
+
+  // What the tables for such an output and the object take at most.
+  [[nodiscard]] static Size bytes_of(const Dims& out);
 
   // `fill` is one element.
   void run(const void* in, void* out, size_t element_bytes, const void* fill, ThreadPool& pool) const;

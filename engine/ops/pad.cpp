@@ -57,6 +57,7 @@ class PadOp final : public NodeOp {
     auto state = std::make_unique<PadState>();
     const Dims& from = args.in[0].dims;
     const Dims& to = args.out[0].dims;
+    args.budget.charge(AxisGather::bytes_of(to), "index tables");
     std::vector<std::vector<int64_t>> tables(rank());
     for (size_t axis = 0; axis < rank(); ++axis)
       for (int64_t i = 0; i < to.d[axis]; ++i) tables[axis].push_back(source(i - pads_[axis], axis, from.d[axis]));

@@ -170,6 +170,7 @@ class AveragePoolOp final : public PoolOp {
 
  protected:
   void prepare_means(const PrepareArgs& args, PoolState& state) const override {
+    args.budget.charge((Size(state.rows.out) + state.columns.out) * 2 * sizeof(int64_t), "counts of its windows");
     for (int64_t o = 0; o < state.rows.out; ++o) state.row_counts.push_back(counted(state.rows, o, include_pad_));
     for (int64_t o = 0; o < state.columns.out; ++o)
       state.column_counts.push_back(counted(state.columns, o, include_pad_));
@@ -183,8 +184,9 @@ class AveragePoolOp final : public PoolOp {
         const int64_t n = std::max<int64_t>(1, row * column);
         if (n > std::numeric_limits<int32_t>::max() / 255 || state.means.size() > kMostCounts)
           fail_shape(node_, "its windows over the padded input are too large");
-        if (!state.means.contains(n))
-          state.means.emplace(n, Epilogue::mean(node_, isa_, *rule_, args.in[0].affine, n, args.out[0]));
+        if (state.means.contains(n)) continue;
+        args.budget.charge(Epilogue::kMeanBytes, "constants of its means");
+        state.means.emplace(n, Epilogue::mean(node_, isa_, *rule_, args.in[0].affine, n, args.out[0]));
       }
     }
   }

@@ -15,6 +15,7 @@ class PReluOp final : public NodeOp {
     require_input(node, context, 0, DType::f32);
     require_output(node, context, DType::f32);
     const auto slope = Params(node, context).required("slope", DType::f32).as<float>();
+    context.budget.charge(Size(slope.size()) * sizeof(float), "slopes");
     slope_.assign(slope.begin(), slope.end());
     if (slope_.empty()) fail_node(node, "slope is empty");
   }

@@ -28,10 +28,13 @@ Product::Product(const OpContext& context, const ProductShape& shape, const Inte
   WeightView all{weights.values.data(), columns, index(shape.taps), index(shape.channels)};
   const ActivationLevels levels{input.lo, input.hi};
   std::vector<int8_t> u4_weights;
+  // The proof of a block looks at quads of channels of every tap; sums are for the bias, u4 starts weights at zero.
+  const Size quads = Size(columns) * shape.taps * ceil_div(shape.channels, 4);
+  const auto loan = context.budget.borrow(quads * 16 + Size(columns) * sizeof(int32_t) + weights.values.size(),
+                                          "the choice of its kernel");
   if (const GemmKernel* u4 = forced_u4(context.isa, context.forced_kernel, all, levels)) {
     kernel_ = u4;
     u4_zero_ = u4_weight_zero(all).value();
-    context.budget.charge(weights.values.size(), "its weights from zero on");
     for (const int8_t w : weights.values) u4_weights.push_back(static_cast<int8_t>(w + u4_zero_));
     all.w = u4_weights.data();
   } else {
@@ -49,7 +52,7 @@ Product::Product(const OpContext& context, const ProductShape& shape, const Inte
   plan_chunks();
   packed_ = AlignedBytes(context.budget.charge(Size(shape.groups) * panels_ * panel_bytes_, "packed weights"));
   for (int64_t group = 0; group < shape.groups; ++group) pack_group(weights, all, levels, group);
-  context.budget.charge(Size(columns) * 2 * sizeof(int32_t), "folded bias");  // and the sums for it
+  context.budget.charge(Size(columns) * sizeof(int32_t), "folded bias");
   bias_ = bias;
   std::vector<int32_t> sums(columns);
   column_sums(all, sums.data());
@@ -58,7 +61,7 @@ Product::Product(const OpContext& context, const ProductShape& shape, const Inte
                    ? u4_folded_bias(bias_[n], sums[n], all.taps * all.channels, {input.zero_point, u4_zero_})
                    : folded_bias(kernel_->family, bias_[n], sums[n], input.lo, input.zero_point);
   }
-  padding_ = AlignedBytes(index(shape.channels));
+  padding_ = AlignedBytes(context.budget.charge(shape.channels, "padding"));
   std::memset(padding_.data(), input.zero_point - input.lo, index(shape.channels));
 }
 
@@ -76,7 +79,7 @@ Product::Product(const OpContext& context, const ProductShape& shape, const std:
   for (int64_t group = 0; group < shape.groups; ++group)
     pack_f32(*kernel_, weights.data() + index(group) * columns * taps * channels, columns, taps, channels,
              packed_.data() + index(group * panels_) * panel_bytes_);
-  padding_ = AlignedBytes(channels * sizeof(float));
+  padding_ = AlignedBytes(context.budget.charge(Size(channels) * sizeof(float), "padding"));
 }
 
 void Product::pack_group(const IntegerWeights& weights, const WeightView& all, ActivationLevels levels, int64_t group) {

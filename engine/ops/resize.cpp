@@ -90,12 +90,14 @@ class ResizeOp final : public NodeOp {
     const Dims& to = args.out[0].dims;
     if (linear_) {
       state->form = "linear";
+      args.budget.charge((Size(to[2]) + to[3]) * 2 * sizeof(Mix), "tables of its rows and columns");
       state->rows = mixes(0, from, to);
       state->columns = mixes(1, from, to);
       state->scratch_bytes_per_slot = static_cast<size_t>(from[1]) * sizeof(int32_t);
       return state;
     }
     state->form = "nearest";
+    args.budget.charge(AxisGather::bytes_of(to), "index tables");
     std::vector<std::vector<int64_t>> tables(4);
     for (int64_t i = 0; i < from[0]; ++i) tables[0].push_back(i);
     for (int64_t i = 0; i < from[1]; ++i) tables[1].push_back(i);

@@ -109,6 +109,9 @@ std::unique_ptr<Op> make_requantize(const NodeDef& node, const OpContext& contex
   Entries entries{.channels = constants_of(node, context)};
   const Epilogue epilogue(node, context, static_cast<int64_t>(entries.channels), false);
   const AffineInfo input = context.desc(node.inputs[0]).affine;
+  const Size values = Size(kEntries) * entries.channels;
+  const auto loan = context.budget.borrow(values * sizeof(int32_t), "sums for its table");
+  context.budget.charge(values * (epilogue.makes_float() ? sizeof(float) : 1), "its table");
   std::vector<int32_t> acc(kEntries * entries.channels);
   for (size_t i = 0; i < acc.size(); ++i)
     acc[i] = static_cast<int32_t>(i / entries.channels) + input.lo - input.zero_point;

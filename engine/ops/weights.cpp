@@ -28,7 +28,7 @@ Weights read_integer_weights(const NodeDef& node, const OpContext& context, int 
   Weights result;
   result.dims = weight.dims;
   const auto count = static_cast<size_t>(weight.dims.count());
-  context.budget.charge(Size(count) * 2, "unpacked weights");  // and indices
+  result.loan = context.budget.borrow(Size(count) * 2, "unpacked weights");  // and indices
   result.integers.resize(count);
   if (const Constant* table = Params(node, context).optional("weight_table", DType::i8)) {
     const auto entries = table->as<int8_t>();

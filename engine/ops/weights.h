@@ -19,6 +19,7 @@ struct Weights {
   // lut4 with 16 entries or fewer: where the integers come from, integers[i] = table[indices[i]]; else empty.
   std::vector<uint8_t> indices;
   std::vector<int8_t> table;  // 16 entries
+  MemoryBudget::Loan loan;
 };
 
 // `channel_of(i)` gives the output channel of element i, for weights with one scale per channel.
@@ -41,7 +42,7 @@ Weights read_weights(const NodeDef& node, const OpContext& context, bool integer
   const Constant& weight = stored_weight(node, context, rank);
   Weights result;
   result.dims = weight.dims;
-  context.budget.charge(Size(weight.dims.count()) * sizeof(float), "unpacked weights");
+  result.loan = context.budget.borrow(Size(weight.dims.count()) * sizeof(float), "unpacked weights");
   if (weight.dtype == DType::f32) {
     const auto values = weight.as<float>();
     result.floats.assign(values.begin(), values.end());

@@ -117,10 +117,14 @@ bool WinogradWeights::join_widths(const Choose& choose) {
 }
 
 std::optional<WinogradWeights> WinogradWeights::make(WinogradForm form, Isa isa, const Kernels3x3& kernels,
-                                                     ActivationLevels levels) {
+                                                     ActivationLevels levels, const MemoryBudget& budget) {
   const WinogradMatrices& matrices = matrices_of(form);
   if (!inputs_fit(matrices, levels) || !division_is_exact(matrices, largest_sum(kernels, levels))) return std::nullopt;
   const size_t taps = matrices.taps();
+  // Planes of the weights, U of a position as 16 and as 8 bits, and the proof of its blocks.
+  const Size weights = Size(kernels.columns) * kernels.channels;
+  const Size temporary = weights * 9 + weights * taps * 3 + Size(kernels.columns) * taps * (kernels.channels + 3) * 4;
+  if (!budget.fits(temporary)) return std::nullopt;
   const TransformedKernels transformed(matrices, kernels);
   std::vector<int16_t> u;
 
@@ -157,7 +161,10 @@ std::optional<WinogradWeights> WinogradWeights::make(WinogradForm form, Isa isa,
     const size_t bytes = panel_bytes(*position.kernel, taps, kernels.channels, position.block);
     result.panel_bytes_ = memory_size(Size(result.panel_bytes_) + bytes);
   }
-  result.packed_ = AlignedBytes(memory_size(Size(result.panels_) * result.panel_bytes_));
+  const Size packed = Size(result.panels_) * result.panel_bytes_;
+  const Size constants = Size(result.panels_) * matrices.outputs() * nr * sizeof(int32_t);
+  if (!budget.fits(temporary + 2 * (packed + constants))) return std::nullopt;
+  result.packed_ = AlignedBytes(memory_size(packed));
   result.constants_.assign(result.panels_ * matrices.outputs() * nr, 0);
   std::vector<int32_t> sums(kernels.columns);
   for (size_t p = 0; p < matrices.positions(); ++p) {

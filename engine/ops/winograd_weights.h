@@ -36,9 +36,11 @@ int64_t largest_sum(const Kernels3x3& kernels, ActivationLevels levels);
 
 class WinogradWeights {
  public:
-  // Nothing where the form is not exact: V, U or the division at the end does not fit (docs/numerics.md section 6).
+  // Nothing where the form is not exact: V, U or the division at the end does not fit (docs/numerics.md section 6). Nor
+  // where the budget does not allow for two such forms, one that is tried and one that is kept; what is kept is charged
+  // by who keeps it.
   static std::optional<WinogradWeights> make(WinogradForm form, Isa isa, const Kernels3x3& kernels,
-                                             ActivationLevels levels);
+                                             ActivationLevels levels, const MemoryBudget& budget);
 
   [[nodiscard]] const WinogradMatrices& matrices() const { return *matrices_; }
   [[nodiscard]] const std::vector<WinogradPosition>& positions() const { return positions_; }
@@ -47,7 +49,7 @@ class WinogradWeights {
   [[nodiscard]] const std::byte* panel(size_t panel, const WinogradPosition& position) const {
     return packed_.data() + panel * panel_bytes_ + position.panel_offset;
   }
-  [[nodiscard]] size_t packed_bytes() const { return packed_.size(); }
+  [[nodiscard]] size_t packed_bytes() const { return packed_.size() + constants_.size() * sizeof(int32_t); }
   // [output of a tile][column of the panel]: what A^T M A lacks to be odd * 2^shift * sum q_a * q_w, modulo 2^32.
   [[nodiscard]] const int32_t* constants(size_t panel) const {
     return constants_.data() + panel * matrices_->outputs() * nr();

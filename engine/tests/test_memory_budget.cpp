@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <boost/test/unit_test.hpp>
 #include <string>
+#include <utility>
 
 #include "base/memory_budget.h"
 
@@ -31,6 +32,23 @@ BOOST_AUTO_TEST_CASE(the_message_names_the_place_the_bytes_and_the_limit) {
                "node 'c' (Conv): packed weights of 100 bytes would pass the limit of 64 bytes (32 and 32), of "
                "which 10 are taken";
   });
+}
+
+BOOST_AUTO_TEST_CASE(a_loan_is_given_back_once_and_its_copy_counts_too) {
+  MemoryBudget budget(ErrorCode::model_file, 100, "so it is");
+  {
+    MemoryBudget::Loan loan = budget.borrow(40, "weights");
+    const MemoryBudget::Loan moved = std::move(loan);
+    BOOST_TEST(budget.used() == 40);
+    const MemoryBudget::Loan copy = moved;  // NOLINT: the copy is what is tested
+    BOOST_TEST(budget.used() == 80);
+    BOOST_CHECK_THROW((MemoryBudget::Loan{copy}), Error);
+    loan = budget.borrow(20, "weights");
+    BOOST_TEST(budget.used() == 100);
+    loan = {};
+    BOOST_TEST(budget.used() == 80);
+  }
+  BOOST_TEST(budget.used() == 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -212,9 +212,10 @@ BOOST_AUTO_TEST_CASE(the_proof_takes_229_channels_of_extremes_and_refuses_230) {
   const ActivationLevels levels{-128, 127};
   for (const auto& [channels, fits] : {std::pair<size_t, bool>{229, true}, {230, false}, {256, false}, {512, false}}) {
     const std::vector<std::int8_t> w(channels * 9, 127);
-    const auto made = WinogradWeights::make(WinogradForm::f4x4_i16, Isa::scalar, {w.data(), 1, channels}, levels);
+    const auto made = WinogradWeights::make(WinogradForm::f4x4_i16, Isa::scalar, {w.data(), 1, channels}, levels, {});
     BOOST_TEST(made.has_value() == fits, channels << " channels");
-    const auto shallow = WinogradWeights::make(WinogradForm::f2x2_i16, Isa::scalar, {w.data(), 1, channels}, levels);
+    const auto shallow =
+        WinogradWeights::make(WinogradForm::f2x2_i16, Isa::scalar, {w.data(), 1, channels}, levels, {});
     BOOST_TEST(shallow.has_value(), channels << " channels");
   }
 }
@@ -222,7 +223,7 @@ BOOST_AUTO_TEST_CASE(the_proof_takes_229_channels_of_extremes_and_refuses_230) {
 BOOST_AUTO_TEST_CASE(weights_that_leave_their_lanes_are_refused) {
   const auto made = [](WinogradForm form, ActivationLevels levels, std::int8_t weight) {
     const std::vector<std::int8_t> w(9, weight);
-    return WinogradWeights::make(form, Isa::scalar, {w.data(), 1, 1}, levels).has_value();
+    return WinogradWeights::make(form, Isa::scalar, {w.data(), 1, 1}, levels, {}).has_value();
   };
   BOOST_TEST(made(WinogradForm::f2x2_i8, {-32, 31}, 14));
   BOOST_TEST(!made(WinogradForm::f2x2_i8, {-32, 31}, 15));
