@@ -10,12 +10,9 @@
 #include <span>
 #include <string>
 
-namespace fewbins {
+#include "base/limits.h"
 
-inline constexpr int kMaxRank = 8;
-inline constexpr int64_t kMaxDim = (int64_t{1} << 31) - 1;  // one size
-// One tensor; with 32-bit addresses as many as 8 bytes each leave addressable.
-inline constexpr int64_t kMaxElements = (int64_t{1} << (sizeof(size_t) > 4 ? 31 : 28)) - 1;
+namespace fewbins {
 
 enum class DType : uint8_t {
   f32,

@@ -9,8 +9,6 @@
 namespace fewbins {
 namespace {
 
-constexpr size_t kMaxEntries = 64;
-
 // The value as JSON, cut to a length that fits in a line.
 std::string show(const boost::json::value& value) {
   std::string text = boost::json::serialize(value);
@@ -45,8 +43,8 @@ double checked_number(const NodeDef& node, std::string_view key, const boost::js
 }
 
 const boost::json::array& checked_array(const NodeDef& node, std::string_view key, const boost::json::value& value) {
-  if (!value.is_array() || value.get_array().size() > kMaxEntries)
-    fail_node(node, key, " is ", show(value), "; it must be a list of at most ", kMaxEntries, " entries");
+  if (!value.is_array() || value.get_array().size() > kMaxAttributeEntries)
+    fail_node(node, key, " is ", show(value), "; it must be a list of at most ", kMaxAttributeEntries, " entries");
   return value.get_array();
 }
 

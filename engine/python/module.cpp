@@ -14,6 +14,7 @@
 #include "base/cpu.h"
 #include "base/cpu_name.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "bench.h"
 #include "costs.h"
 #include "errors.h"
@@ -255,6 +256,14 @@ NB_MODULE(_engine, module) {
       },
       "Runs every kernel of this CPU against the reference; returns one line per failure.");
   module.def(
+      "limits",
+      [] {
+        nb::list rows;
+        for (const LimitRow& row : kLimitRows) rows.append(nb::make_tuple(row.name, row.value, row.unit, row.what));
+        return rows;
+      },
+      "The limits of docs/format.md, as (name, value, unit, what).");
+  module.def(
       "crc32c", [](const nb::bytes& data) { return crc32c(bytes_of(data)); }, "data"_a,
       "CRC32C (Castagnoli) of the bytes.");
   module.def(
@@ -264,9 +273,12 @@ NB_MODULE(_engine, module) {
       "rans_decode",
       [](const nb::bytes& blob, int64_t n) {
         if (n < 0 || n > kMaxElements) fail(ErrorCode::model_file, "a size of ", n, " bytes is over the limit");
-        std::vector<std::byte> out(static_cast<size_t>(n));
-        rans_decode(bytes_of(blob), out);
-        return to_bytes(out);
+        // Decoded in place: nobody else sees the new object before it is returned.
+        nb::object out = nb::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(n)));
+        if (!out.is_valid()) nb::raise_python_error();
+        rans_decode(bytes_of(blob),
+                    {reinterpret_cast<std::byte*>(PyBytes_AsString(out.ptr())), static_cast<size_t>(n)});
+        return nb::borrow<nb::bytes>(out);
       },
       "blob"_a, "n"_a, "Decodes what rans_encode made of n bytes.");
 }
