@@ -78,6 +78,9 @@ class QuantizedModel:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, wholly or not at all.
 
+        Args:
+            path: usually ends in .fewbins; a file of that name is replaced.
+
         Raises:
             FileAccessError: the folder is missing, forbidden or full.
         """
@@ -91,6 +94,12 @@ class QuantizedModel:
     def load(cls, path: str | os.PathLike[str]) -> QuantizedModel:
         """Read a model file.
 
+        Args:
+            path: of a .fewbins file.
+
+        Returns:
+            The model; `rows`, and so the table of `report()`, are not in the file.
+
         Raises:
             FileAccessError, ModelFileError: the file cannot be read, or is not a valid model.
         """
@@ -98,7 +107,17 @@ class QuantizedModel:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> QuantizedModel:
-        """Read a model file from memory; see `load`."""
+        """Read a model file from memory.
+
+        Args:
+            data: what `to_bytes` gave, or the bytes of a .fewbins file.
+
+        Returns:
+            The model, as from `load`.
+
+        Raises:
+            ModelFileError: the bytes are not a valid model.
+        """
         return cls._of(from_bytes(data))
 
     def report(self) -> str:

@@ -102,6 +102,11 @@ def quantize(
 
     Logs to `logging.getLogger("fewbins")`: stages at INFO, what was chosen for each tensor and layer at DEBUG.
 
+    Example:
+        model = fewbins.quantize("resnet18.onnx", images, scheme="255x33,first=8bit,last=8bit")
+        print(model.report())
+        model.save("resnet18.fewbins")
+
     Source: docs/numerics.md; Krishnamoorthi 2018, section 3, for the outline.
     """
     check_observer(observer)

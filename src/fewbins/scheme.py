@@ -223,7 +223,16 @@ class Override:
 
 @dataclass(frozen=True)
 class Scheme:
-    """A base for every layer, and overrides for some."""
+    """How many bins each layer gets: a base for every layer, and overrides for some. The grammar is in docs/schemes.md.
+
+    Attributes:
+        base: what a layer gets that no override picks.
+        overrides: what picks layers, and what they get; later ones win.
+
+    Example:
+        >>> str(Scheme.parse("256x255, first = 23x24"))
+        '8bit,first=23x23'
+    """
 
     base: LayerScheme
     overrides: tuple[Override, ...] = ()
@@ -231,6 +240,9 @@ class Scheme:
     @classmethod
     def parse(cls, text: str) -> Scheme:
         r"""Read a scheme string.
+
+        Args:
+            text: such as "255x33,first=8bit".
 
         Raises:
             SchemeError: text that is not in the grammar, with the nearest words that are.

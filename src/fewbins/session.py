@@ -166,17 +166,36 @@ class Session:
         return {info.name: array for info, array in zip(self.outputs, outputs, strict=True)}
 
     def trace(self, feed: Feed, names: Sequence[str] | None = None) -> dict[str, Array]:
-        """Run once and keep activations by name (all of them without `names`).
+        """Run once and keep activations.
+
+        Args:
+            feed: as for `run`.
+            names: of tensors of the graph; all of them without it.
 
         Returns:
             name -> float32, or uint8 `u = q - lo` for quantized tensors, in the graph's axis order.
+
+        Raises:
+            ArgumentError: a name that no activation has.
+            ShapeError: a feed that does not fit.
         """
         check_names("names", names, "tensors' names")
         traced: dict[str, Array] = self._engine.trace(self._arrays(feed), None if names is None else list(names))
         return traced
 
     def plan(self, shapes: Sequence[Sequence[int]] | None = None) -> list[dict[str, Any]]:
-        """One row per step: op, name, kernel, form, macs, bytes. `shapes`: one per input; free sizes are 1 without."""
+        """What each step would do: its kernel, its form, how much it computes.
+
+        Args:
+            shapes: one for each input, in their order; free sizes are 1 without it.
+
+        Returns:
+            A row for each step with `step`, `op`, `name`, `kernel`, `form`, `bins`, `requantize`, `output_shape`,
+            `macs` (multiplications) and `bytes` (read and written).
+
+        Raises:
+            ShapeError: shapes that the model does not take.
+        """
         if shapes is None:
             shapes = [[n if isinstance(n, int) else 1 for n in info.shape] for info in self.inputs]
         try:
@@ -187,7 +206,19 @@ class Session:
         return rows
 
     def profile(self, feed: Feed, repeats: int = 10) -> list[dict[str, Any]]:
-        """The rows of `plan`, with `median_ms` of each step over the repeats."""
+        """Time every step.
+
+        Args:
+            feed: as for `run`.
+            repeats: how many runs, after one that does not count.
+
+        Returns:
+            The rows of `plan` for these inputs, with `median_ms` and `min_ms` in milliseconds.
+
+        Raises:
+            ArgumentError: repeats below 1.
+            ShapeError: a feed that does not fit.
+        """
         check_integer("repeats", repeats, 1)
         rows: list[dict[str, Any]] = self._engine.profile(self._arrays(feed), repeats)
         return rows

@@ -78,8 +78,13 @@ def verify(
         One Check per node and configuration, in order.
 
     Raises:
+        ArgumentError: an instruction set that does not run here, or an argument of a wrong type.
         ModelFileError, FileAccessError: the file cannot be read.
         ShapeError: the feed does not fit.
+
+    Example:
+        checks = fewbins.verify("resnet18.fewbins", threads=(1, 4))
+        assert not any(check.wrong for check in checks)
     """
     check_mapping("feed", feed, "arrays by input name")
     check_names("isas", isas, "instruction sets")

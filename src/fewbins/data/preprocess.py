@@ -109,7 +109,14 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Preprocessing:
-        """From a mapping with the names of the fields and `scale`, such as a JSON file's; unknown names are errors."""
+        """From a mapping, such as a JSON file's.
+
+        Args:
+            row: the fields by name, and `scale`.
+
+        Raises:
+            DataError: a name that is none, or a value that makes no sense.
+        """
         check_mapping("preprocessing", row, "its fields: size, channels, mean, std and the like", optional=False)
         names = {*(f.name for f in fields(cls)), "scale"}
         unknown = sorted(set(row) - names)
@@ -127,6 +134,9 @@ class Preprocessing:
 
         Args:
             pixels: uint8 0..255, or uint16 0..65535, which is divided by 257 first.
+
+        Raises:
+            DataError: another type or rank, or another number of channels.
         """
         if not isinstance(pixels, np.ndarray):
             raise DataError(f"pixels are of type {type(pixels).__name__}; they must be an array (H, W, channels)")
@@ -176,6 +186,12 @@ class Preprocessing:
 
         Grey pictures of 16 bits keep their precision. Palettes, CMYK and the like become RGB as Pillow's `convert` has
         it; alpha is dropped, and the turn that EXIF asks for is not made: both as in torchvision's folders of images.
+
+        Args:
+            image: an open `PIL.Image.Image`; it is resized and cut as `resize` says.
+
+        Raises:
+            DataError: something else than a Pillow image.
         """
         from PIL import Image as pillow
 
