@@ -383,8 +383,15 @@ def test_one_constant_read_twice_is_one_tensor() -> None:
     assert [node.params["weight"] for node in graph.nodes] == ["w", "w"]
 
 
+CONTROL_FLOW = (
+    "y = If<then_branch = a () => (float[2] p) { p = Relu(x) }, else_branch = b () => (float[2] q) { q = Abs(x) }>(k)",
+    "y = Loop<body = b (int64 i, bool c, float[2] s) => (bool d, float[2] t) { d = Identity(c) t = Relu(s) }>(, k, x)",
+    "y = Scan<num_scan_inputs = 1, body = b (float[2] s) => (float[2] t) { t = Relu(s) }>(x)",
+)
 REFUSED = {
-    "y = LSTM(x, x, x)": "operator is not supported",
+    "y = NonZero(x)": "operator is not supported",
+    **{f"y = {op}(x, x, x)": "recurrent layers are not supported" for op in ("LSTM", "GRU", "RNN")},
+    **dict.fromkeys(CONTROL_FLOW, "control flow is not supported"),
     "y, i = MaxPool<kernel_shape = [2, 2]>(x) z = Cast<to = 1>(i)": "indices",
     'y = Resize<mode = "cubic">(x, , s)': "'cubic'",
     'y = Pad<mode = "wrap">(x, p)': "'wrap'",

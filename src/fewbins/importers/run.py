@@ -50,6 +50,12 @@ def import_model(
     return graph.validate()
 
 
+# What stands for a whole kind of networks, and what to do with those.
+CONTROL = "control flow is not supported; export the network with its branches and loops decided, as by tracing it"
+RECURRENT = "recurrent layers are not supported; take a network of convolutions"
+KINDS = dict.fromkeys(("If", "Loop", "Scan"), CONTROL) | dict.fromkeys(("LSTM", "GRU", "RNN"), RECURRENT)
+
+
 class _Import:
     """One walk over the nodes.
 
@@ -158,10 +164,8 @@ class _Import:
             raise NodeError(f"its domain '{proto.domain}' is not supported; export with ONNX's default operators")
         entry = OPERATORS.get(proto.op_type)
         if entry is None:
-            raise NodeError(
-                "the operator is not supported; replace it, or cut it off the network with "
-                "load_onnx(..., inputs=[...], outputs=[...])"
-            )
+            kind = KINDS.get(proto.op_type, "the operator is not supported; replace it")
+            raise NodeError(f"{kind}, or cut it off the network with load_onnx(..., inputs=[...], outputs=[...])")
         return read_node(proto, label, self.file.opset, entry.versions)
 
     def _outputs(self, ctx: Context) -> None:
