@@ -3,15 +3,16 @@
 set(FEWBINS_COMMIT "unknown")
 set(commit_file "${CMAKE_CURRENT_LIST_DIR}/../COMMIT")
 if(EXISTS "${CMAKE_CURRENT_LIST_DIR}/../.git")
+  # safe.directory: git answers in a container too, where another user owns the checkout.
   execute_process(
-    COMMAND git rev-parse --short=9 HEAD
+    COMMAND git -c safe.directory=* rev-parse --short=9 HEAD
     WORKING_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}" OUTPUT_VARIABLE commit_of_git OUTPUT_STRIP_TRAILING_WHITESPACE
     RESULT_VARIABLE commit_missing ERROR_QUIET)
   if(commit_missing STREQUAL "0")
     set(FEWBINS_COMMIT "${commit_of_git}")
     # The next commit configures anew, so that what is built never names an older one.
     execute_process(
-      COMMAND git rev-parse --path-format=absolute --git-path logs/HEAD
+      COMMAND git -c safe.directory=* rev-parse --path-format=absolute --git-path logs/HEAD
       WORKING_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}" OUTPUT_VARIABLE commit_log OUTPUT_STRIP_TRAILING_WHITESPACE
       ERROR_QUIET)
     if(EXISTS "${commit_log}")

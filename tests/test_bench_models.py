@@ -68,7 +68,7 @@ def test_a_derived_file_is_another_for_another_recipe_or_other_external_data(tmp
 
 
 def test_a_row_says_how_many_threads_an_engine_had(tmp_path):
-    path = tmp_path / "net.onnx"
+    path = tmp_path / "a  folder's net.onnx"  # read by the shell's rules, a path is one word
     path.write_bytes(one_layer(3))
     rows = models.run([str(path)], ["none"], ["ort_f32", "fb_float"], threads=2, rounds=1, seconds=0.001)
     assert {row["engine"]: row["threads"] for row in rows} == {"ort_f32": 2, "fb_float": 2}

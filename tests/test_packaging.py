@@ -53,6 +53,12 @@ def test_the_sdist_has_all_that_builds_and_tests_it(sdist):
     assert {"README.md", "LICENSE", "CMakeLists.txt", "pyproject.toml", "Makefile"} <= there
 
 
+def test_the_sdist_names_its_commit(sdist):
+    head = subprocess.run(["git", "rev-parse", "--short=9", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    wanted = head.stdout.strip() if head.returncode == 0 else "unknown"
+    assert (sdist / "COMMIT").read_text().strip() == wanted
+
+
 @pytest.mark.parametrize("origin", ["checkout", "sdist"])
 def test_the_wheel_has_every_file_of_the_package(origin, sdist, tmp_path):
     wheel = build(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import shlex
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -114,7 +115,7 @@ def _timed(
                 running: dict[str, int] = {}
                 for engine, worker in workers.items():
                     progress(done, total, f"{net} {cap} {engine}: loading")
-                    answer = worker.ask(f"load {path} {pinned}")
+                    answer = worker.ask(f"load {shlex.quote(os.fspath(path))} {pinned}")
                     done += 1
                     if "failed" in answer:
                         rows.append({"net": net, "cap": cap, "engine": engine, "failed": answer["failed"]})

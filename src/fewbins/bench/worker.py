@@ -11,6 +11,7 @@ import contextlib
 import gc
 import json
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -38,7 +39,7 @@ def serve(make: Callable[[Sequence[str]], Callable[[], Any]]) -> None:
     os.dup2(2, 1)  # what the libraries print goes to stderr
     call: Any = None
     for line in sys.stdin:
-        words = line.split()
+        words = shlex.split(line)
         if words[0] == "load":
             pin(words[-1])
             call = None
