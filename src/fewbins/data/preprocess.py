@@ -178,8 +178,7 @@ class Preprocessing:
                 f"pixels of shape {pixels.shape} are not {layout} with {CHANNELS[self.channels]} channels "
                 f"({self.channels}) and {sides}; pictures of another size must be resized first"
             )
-        x = (whole.astype(np.float32) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
+        return self._input(whole.astype(np.float32))
 
     def image(self, image: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
         """A Pillow image to float32 (C, H, W).
@@ -230,9 +229,9 @@ class Preprocessing:
         return image.crop((left, top, left + width, top + height))
 
     def _input(self, pixels: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """float32 pixels 0..255, (H, W, C), to the network's (C, H, W)."""
+        """float32 pixels 0..255, (..., H, W, C), to the network's (..., C, H, W)."""
         x = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(x.transpose(2, 0, 1), np.float32)
+        return np.ascontiguousarray(np.moveaxis(x, -1, -3), np.float32)
 
 
 def check_layout(pixels: object) -> None:
