@@ -15,7 +15,7 @@ EXTRAS := dev,onnx,images,bench
 CXX_FILES = $(shell git ls-files --cached --others --exclude-standard 'engine/*.cpp' 'engine/*.h' | while read f; do [ -e $$f ] && echo $$f; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-cpp test-python test-data test-sanitize test-package test-arm lint format bench wheel size clean
+.PHONY: help install build demo test test-cpp test-python test-data test-sanitize test-package limits test-arm lint format bench wheel size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,11 +70,14 @@ test-sanitize: $(VENV)/.installed build ## C++ tests, and fewbins-run over malfo
 test-package: build ## the C library from the sdist, without Python, and C programs against it
 	tools/check_package.sh $(BIN) $(JOBS)
 
+limits: build ## small files that ask for gigabytes: what both readers take before they refuse
+	$(PY) tools/limits.py
+
 test-arm: $(VENV)/.installed build ## the engine for 64-bit ARM and ARMv7, cross compiled, tested under qemu
 	tools/check_arm.sh $(BIN) $(JOBS) $(WERROR)
 
 # ---- style
-lint: build ## ruff, mypy, clang-format, the stub of the extension, the list of ADRs
+lint: build ## ruff, mypy, clang-format, the stub of the extension, the lists of ADRs and limits
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -82,6 +85,7 @@ lint: build ## ruff, mypy, clang-format, the stub of the extension, the list of 
 	$(PY) -m nanobind.stubgen -q -m fewbins._engine -o build/_engine.pyi
 	cmp build/_engine.pyi src/fewbins/_engine.pyi
 	$(PY) tools/check_adr_index.py
+	$(PY) tools/limits_table.py
 
 format: $(VENV)/.installed ## rewrite Python and C++ in the house format
 	$(BIN)/ruff check --fix-only --quiet .

@@ -211,6 +211,16 @@ def test_conv_transpose_equals_the_oracle(data: st.DataObject) -> None:
     )
 
 
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 0, 75, 2)])
+def test_conv_transpose_takes_strides_far_longer_than_its_kernel(pads):
+    rng = np.random.default_rng(0)
+    x, weight, bias = normal(rng, 2, 3, 3, 2), normal(rng, 3, 4, 2, 3), normal(rng, 4)
+    residual = normal(rng, 2, 4, 70 * 2 + 2 - pads[0] - pads[2], 90 + 3 - pads[1] - pads[3])
+    attrs = ConvTransposeAttrs((2, 3), (70, 90), pads, (1, 1), 1, (0, 0))
+    for inputs in ([x], [x, residual]):
+        check("ConvTranspose", attrs, inputs, params={"weight": weight, "bias": bias}, tolerance=FLOAT_SUM)
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_gemm_equals_the_oracle(data: st.DataObject) -> None:

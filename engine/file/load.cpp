@@ -14,8 +14,9 @@ Model read_model(std::span<const std::byte> bytes, std::string source, std::shar
   Container container = read_container(bytes);
   Model model;
   model.source = std::move(source);
-  model.budget = MemoryBudget(ErrorCode::model_file, kFreeLoadBytes + kLoadBytesPerByte * bytes.size(),
-                              "32 MiB and 256 times the file's size");
+  model.budget = MemoryBudget(
+      ErrorCode::model_file, kFreeLoadBytes + kLoadBytesPerByte * bytes.size(),
+      std::to_string(kFreeLoadBytes) + " and " + std::to_string(kLoadBytesPerByte) + " for each byte of the file");
   model.owners.push_back(std::move(owner));
   model.metadata = std::move(container.metadata);
   const boost::json::value header = parse_header(model.metadata);

@@ -97,7 +97,7 @@ class NormalizeOp final : public NodeOp {
     for (size_t p = 0; p < kParams; ++p) {
       const Constant* param = Params(node, context).optional(kRoles[p], DType::f32);
       if (param != nullptr) (void)context.budget.charge(Size(param->dims.count()) * sizeof(float), kRoles[p]);
-      read_param(params_[p], param, input.dims.rank, p == 0 ? 1.0F : 0.0F, kRoles[p]);
+      read_param(context.budget, params_[p], param, input.dims.rank, p == 0 ? 1.0F : 0.0F, kRoles[p]);
     }
   }
 
@@ -200,7 +200,8 @@ class NormalizeOp final : public NodeOp {
 
   [[nodiscard]] bool is_reduced(int axis) const { return std::ranges::find(axes_, axis) != axes_.end(); }
 
-  void read_param(Param& param, const Constant* constant, int rank, float missing, const char* role) {
+  void read_param(MemoryBudget& budget, Param& param, const Constant* constant, int rank, float missing,
+                  const char* role) {
     if (constant == nullptr) {
       param.values = {missing};
       return;
@@ -211,6 +212,7 @@ class NormalizeOp final : public NodeOp {
     const int more = rank - constant->dims.rank;
     for (int axis = 0; axis < rank; ++axis)
       param.dims[axis] = axis < more ? int64_t{1} : int64_t{constant->dims[axis - more]};
+    budget.charge(constant->bytes, role);
     const Strides from = logical_strides(param.dims);
     const Strides to = memory_strides(param.dims);
     const auto values = constant->as<float>();

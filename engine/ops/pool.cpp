@@ -176,19 +176,21 @@ class AveragePoolOp final : public PoolOp {
       state.column_counts.push_back(counted(state.columns, o, include_pad_));
     if (!rule_) return;
     // Each count once: most windows lie inside the input and have the same.
-    constexpr size_t kMostCounts = 65536;
+    constexpr size_t kMostCounts = 4096;
+    std::set<int64_t> counts;
     const std::set<int64_t> rows(state.row_counts.begin(), state.row_counts.end());
     const std::set<int64_t> columns(state.column_counts.begin(), state.column_counts.end());
     for (const int64_t row : rows) {
       for (const int64_t column : columns) {
         const int64_t n = std::max<int64_t>(1, row * column);
-        if (n > std::numeric_limits<int32_t>::max() / 255 || state.means.size() > kMostCounts)
+        counts.insert(n);
+        if (n > std::numeric_limits<int32_t>::max() / 255 || counts.size() > kMostCounts)
           fail_shape(node_, "its windows over the padded input are too large");
-        if (state.means.contains(n)) continue;
-        args.budget.charge(Epilogue::kMeanBytes, "constants of its means");
-        state.means.emplace(n, Epilogue::mean(node_, isa_, *rule_, args.in[0].affine, n, args.out[0]));
       }
     }
+    args.budget.charge(Size(counts.size()) * Epilogue::kMeanBytes, "constants of its means");
+    for (const int64_t n : counts)
+      state.means.emplace(n, Epilogue::mean(node_, isa_, *rule_, args.in[0].affine, n, args.out[0]));
   }
 
   void pool_one(const RunArgs& args, const PoolState& state, const Pixel& pixel) const override {

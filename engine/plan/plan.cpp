@@ -139,8 +139,9 @@ void Plan::infer(const Program& program) {
 void Plan::prepare(const Program& program, int threads) {
   uint64_t input_bytes = 0;
   for (const size_t value : program.inputs()) input_bytes += descs_[value].bytes();
-  MemoryBudget budget(ErrorCode::out_of_memory, kFreePlanBytes + kPlanBytesPerByte * input_bytes,
-                      "32 MiB and 64 times the size of the inputs");
+  MemoryBudget budget(
+      ErrorCode::out_of_memory, kFreePlanBytes + kPlanBytesPerByte * input_bytes,
+      std::to_string(kFreePlanBytes) + " and " + std::to_string(kPlanBytesPerByte) + " for each byte of the inputs");
   steps_.reserve(program.steps().size());
   for (const ProgramStep& step : program.steps()) {
     std::vector<TensorDesc> in;

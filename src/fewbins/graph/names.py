@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-# The longest name that a model file may hold, in bytes of UTF-8.
-MAX_NAME_BYTES = 1024
+from fewbins.limits import MAX_NAME_BYTES
+
 # What the model file keeps for itself: the constant of all activation scales, fillers between constants, and
 # safetensors' key for metadata.
 SCALES = "__scales"
@@ -83,4 +83,4 @@ def _storable(name: str) -> str:
     return name or "unnamed"
 
 
-__all__ = ["MAX_NAME_BYTES", "PADDING", "RESERVED_PREFIXES", "SCALES", "Names"]
+__all__ = ["PADDING", "RESERVED_PREFIXES", "SCALES", "Names"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model file holds, and the limits that reader and writer share with the engine (docs/format.md)."""
+"""What a model file holds (docs/format.md)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,6 @@ VERSION = (1, 1)  # what is written; a reader takes this minor version and earli
 NUMERICS = 1  # the arithmetic contract that the integers in the file were made for
 ALIGNMENT = 64
 CRC_MARK = ',"crc32c":"'  # the header text ends in this, eight hex digits and '"}'
-
-MAX_HEADER_BYTES = 64 << 20
-MAX_NODES = 65_536
-MAX_TENSORS = 262_144
-MAX_RANK = 8
-MAX_DIM = 2**31 - 1
-MAX_ELEMENTS = 2**31 - 1
-MAX_DECODED_BYTES = 4 << 30
 
 # dtype of a constant -> its name in a safetensors file
 SAFETENSORS_DTYPE = {"float32": "F32", "levels": "U8", "int8": "I8", "uint8": "U8", "int32": "I32", "int64": "I64"}

@@ -17,19 +17,28 @@ from fewbins import _engine
 from fewbins.checks import path_text
 from fewbins.errors import FewbinsError, FileAccessError, GraphError, ModelFileError
 from fewbins.graph import Graph, Node, Shape, Tensor, UnreadInput
-from fewbins.graph.names import MAX_NAME_BYTES, PADDING, SCALES
+from fewbins.graph.names import PADDING, SCALES
 from fewbins.graph.types import STORAGE
 from fewbins.levels import Levels
-from fewbins.model_file.contents import (
-    CRC_MARK,
-    FORMAT,
+from fewbins.limits import (
+    FREE_LOAD_BYTES,
+    LOAD_BYTES_PER_BYTE,
+    MAX_ATTRIBUTE_ENTRIES,
     MAX_DECODED_BYTES,
     MAX_DIM,
     MAX_ELEMENTS,
     MAX_HEADER_BYTES,
+    MAX_JSON_DEPTH,
+    MAX_LABELS,
+    MAX_NAME_BYTES,
     MAX_NODES,
+    MAX_OPERANDS,
     MAX_RANK,
     MAX_TENSORS,
+)
+from fewbins.model_file.contents import (
+    CRC_MARK,
+    FORMAT,
     NUMERICS,
     SAFETENSORS_DTYPE,
     VERSION,
@@ -80,7 +89,8 @@ def _parse(data: bytes) -> FileContents:
     _need(len(rows) <= MAX_TENSORS, f"{len(rows)} constants pass the limit of {MAX_TENSORS}")
     extra = [n for n in stored if n not in rows and not n.startswith(PADDING)]
     _need(not extra, f"tensor '{extra[0] if extra else ''}' is not listed among the constants")
-    arrays = _decode_all(rows, stored)
+    _need(len(header.get("labels") or ()) <= MAX_LABELS, f"there are more labels than the limit of {MAX_LABELS}")
+    arrays = _decode_all(rows, stored, FREE_LOAD_BYTES + LOAD_BYTES_PER_BYTE * len(data))
     scales = arrays.pop(SCALES)
     tensors: dict[str, Tensor] = {}
     weight_scales: set[str] = set()
@@ -91,7 +101,10 @@ def _parse(data: bytes) -> FileContents:
     graph_row = header["graph"]
     _need(len(graph_row["tensors"]) <= MAX_TENSORS, f"more than {MAX_TENSORS} tensors")
     _need(len(graph_row["nodes"]) <= MAX_NODES, f"more than {MAX_NODES} nodes")
+    for names in (graph_row["inputs"], graph_row["outputs"]):
+        _need(len(names) <= MAX_OPERANDS, f"the graph has more than {MAX_OPERANDS} inputs or outputs")
     for key, row in graph_row["tensors"].items():
+        _check_name(key)
         _need(key not in tensors, f"tensor '{key}' is an activation and a constant at once")
         _need(row["dtype"] in ("float32", "levels"), f"tensor '{key}' has dtype '{row['dtype']}'")
         affine = _affine(row["affine"], scales, arrays, weight_scales) if row["dtype"] == "levels" else None
@@ -123,6 +136,21 @@ def _unread(row: Json) -> UnreadInput:
 def _need(condition: bool, message: str) -> None:
     if not condition:
         raise ModelFileError(message)
+
+
+def _check_name(name: str) -> None:
+    size = len(name.encode())
+    _need(0 < size <= MAX_NAME_BYTES, f"a name has {size} bytes; it must have 1..{MAX_NAME_BYTES}")
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH + 1):
+        containers = [one for one in level if isinstance(one, dict | list)]
+        if not containers:
+            return
+        level = [inner for one in containers for inner in (one.values() if isinstance(one, dict) else one)]
+    raise ModelFileError(f"the header is nested deeper than the limit of {MAX_JSON_DEPTH}")
 
 
 def _minor_version(version: Any) -> int:
@@ -157,6 +185,7 @@ def _header(data: bytes) -> Json:
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"the header is not JSON ({error})") from error
     _need(isinstance(header, dict), "the header is not a JSON object")
+    _check_depth(header)
     return dict(header)
 
 
@@ -167,10 +196,11 @@ def _stored(data: bytes) -> Stored:
         raise ModelFileError(f"the tensors do not match the file ({error}); it is truncated or corrupt") from error
 
 
-def _decode_all(rows: dict[str, Json], stored: Stored) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+def _decode_all(rows: dict[str, Json], stored: Stored, limit: int) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+    """All constants; their sizes are known and within `limit` bytes before memory is taken for the first."""
     total = 0
     for key, row in rows.items():
-        _need(len(key.encode()) <= MAX_NAME_BYTES, f"a constant's name passes {MAX_NAME_BYTES} bytes")
+        _check_name(key)
         _need(row["dtype"] in STORAGE, f"constant '{key}' has unknown dtype '{row['dtype']}'")
         shape = row["shape"]
         good = isinstance(shape, list) and len(shape) <= MAX_RANK
@@ -179,6 +209,10 @@ def _decode_all(rows: dict[str, Json], stored: Stored) -> dict[str, np.ndarray[A
         total += math.prod(shape) * STORAGE[row["dtype"]].itemsize
         _need(total <= MAX_DECODED_BYTES, f"the constants pass the limit of {MAX_DECODED_BYTES} bytes")
         _need(key in stored, f"constant '{key}' is missing from the file")
+    _need(
+        total <= limit,
+        f"decoded constants of {total} bytes would pass the limit of {limit} bytes for a file of this size",
+    )
     return {key: _decode(key, row, stored[key]) for key, row in rows.items()}
 
 
@@ -226,6 +260,15 @@ def _symbolic_shape(key: str, shape: Any) -> Shape:
 
 
 def _node(row: Json, minor: int) -> Node:
+    _check_name(row["name"])
+    for key in ("inputs", "outputs", "params"):
+        count = len(row[key])
+        _need(count <= MAX_OPERANDS, f"node '{row['name']}' has {count} {key}; the limit is {MAX_OPERANDS}")
+    for key, value in row["attrs"].items():
+        _need(
+            not isinstance(value, list) or len(value) <= MAX_ATTRIBUTE_ENTRIES,
+            f"node '{row['name']}': {key} has more than {MAX_ATTRIBUTE_ENTRIES} entries",
+        )
     return Node(
         row["op"],
         row["name"],

@@ -16,14 +16,11 @@ from fewbins.checks import path_text
 from fewbins.errors import FileAccessError, GraphError
 from fewbins.graph import Graph, Tensor
 from fewbins.graph.names import PADDING, RESERVED_PREFIXES, SCALES
+from fewbins.limits import MAX_DECODED_BYTES, MAX_HEADER_BYTES, MAX_LABELS, MAX_NODES, MAX_TENSORS
 from fewbins.model_file.contents import (
     ALIGNMENT,
     CRC_MARK,
     FORMAT,
-    MAX_DECODED_BYTES,
-    MAX_HEADER_BYTES,
-    MAX_NODES,
-    MAX_TENSORS,
     NUMERICS,
     SAFETENSORS_DTYPE,
     VERSION,
@@ -32,6 +29,10 @@ from fewbins.model_file.contents import (
 from fewbins.ops import attrs_to_json
 
 Bytes = bytes | memoryview
+
+# What the writer lets coded constants grow by, far inside what readers allow for all that loading takes.
+_FREE_DECODED_BYTES = 256 << 10
+_DECODED_BYTES_PER_BYTE = 8
 
 
 def crc_hex(data: Bytes) -> str:
@@ -90,6 +91,8 @@ def to_bytes(contents: FileContents) -> bytes:
     for what, count, limit in (("nodes", len(graph.nodes), MAX_NODES), ("tensors", len(graph.tensors), MAX_TENSORS)):
         if count > limit:
             raise GraphError(f"graph '{graph.name}' has {count} {what}; a model file takes at most {limit}")
+    if contents.labels is not None and len(contents.labels) > MAX_LABELS:
+        raise GraphError(f"there are {len(contents.labels)} labels; a model file takes at most {MAX_LABELS}")
     scales = _Scales(graph)
     tensors = {t.name: _activation_json(t, scales) for t in graph.tensors.values() if not t.is_constant}
     stored: dict[str, tuple[str, tuple[int, ...], Bytes]] = {}  # name -> safetensors dtype, shape, bytes
@@ -100,6 +103,7 @@ def to_bytes(contents: FileContents) -> bytes:
         if total > MAX_DECODED_BYTES:
             raise GraphError(f"the constants of graph '{graph.name}' pass the limit of {MAX_DECODED_BYTES} bytes")
         constants[tensor.name], stored[tensor.name] = _encode(tensor, scales)
+    _keep_loadable(graph, constants, stored)
     table = np.array(scales.values, np.float32)
     constants[SCALES], stored[SCALES] = _encode(Tensor.constant(SCALES, table), scales)
     header: dict[str, Any] = {
@@ -215,6 +219,27 @@ def _encode(tensor: Tensor, scales: _Scales) -> tuple[dict[str, Any], tuple[str,
     if encoding == "raw":
         return row, (SAFETENSORS_DTYPE[tensor.dtype], data.shape, raw)
     return row, ("U8", (len(blob),), blob)
+
+
+def _keep_loadable(
+    graph: Graph, constants: dict[str, Any], stored: dict[str, tuple[str, tuple[int, ...], Bytes]]
+) -> None:
+    """Store constants raw until the file is no smaller than the memory that it will need warrants.
+
+    Readers limit what a file may take by its size (docs/format.md section 7), and unpacking and packing take up to 30
+    times the decoded ones. Weights of one bit each and more are never touched.
+    """
+    sizes = {name: graph.tensors[name].value.nbytes for name, row in constants.items() if row["encoding"] != "raw"}
+    decoded = sum(sizes.values())
+    coded = sum(len(stored[name][2]) for name in sizes)
+    for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
+        if decoded <= _FREE_DECODED_BYTES + _DECODED_BYTES_PER_BYTE * coded:
+            return
+        tensor = graph.tensors[name]
+        raw = np.ascontiguousarray(tensor.value).tobytes()
+        coded += len(raw) - len(stored[name][2])
+        constants[name] |= {"encoding": "raw", "crc32c": crc_hex(raw)}
+        stored[name] = (SAFETENSORS_DTYPE[tensor.dtype], tensor.value.shape, raw)
 
 
 def _canonical(header: dict[str, Any]) -> str:
