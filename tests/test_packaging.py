@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = {
-    str(path.relative_to(ROOT / "src"))
-    for path in (ROOT / "src/fewbins").rglob("*")
-    if path.suffix in (".py", ".typed")
-}
+FILES = [path.relative_to(ROOT / "src") for path in (ROOT / "src/fewbins").rglob("*") if path.is_file()]
+# without what `make build` puts there
+PACKAGE = {str(path) for path in FILES if path.suffix not in (".so", ".pyi", ".pyc") and path.parts[1] != "bin"}
 
 
 def build(source: Path, folder: Path, *arguments: str) -> Path:

@@ -60,8 +60,9 @@ def check_package() -> None:
     package = Path(fewbins.__file__).parent
     if package.is_relative_to(ROOT / "src"):
         sys.exit(f"{sys.executable} imports the checkout's {package}, not an installed package")
-    sources = {p.relative_to(ROOT / "src/fewbins") for p in (ROOT / "src/fewbins").rglob("*.py")}
-    wanted = {*sources, Path("py.typed"), Path("_engine.pyi"), Path("bin/fewbins-run")}
+    checkout = {p.relative_to(ROOT / "src/fewbins") for p in (ROOT / "src/fewbins").rglob("*") if p.is_file()}
+    sources = {p for p in checkout if p.suffix not in (".so", ".pyi", ".pyc") and p.parts[0] != "bin"}
+    wanted = {*sources, Path("_engine.pyi"), Path("bin/fewbins-run")}
     there = {p.relative_to(package) for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     modules = {p for p in there if p.name.startswith("_engine.") and p.suffix == ".so"}
     if there - modules != wanted or len(modules) != 1:
