@@ -52,6 +52,10 @@ HEADS = {
         py = Div(e, hl) qy = Mul(py, two) ry = Sub(qy, one) tx = Concat<axis = 0>(n, v1, hv, wv)
         ry1 = Unsqueeze(ry, v1) cx = Expand(rx, tx) cy = Expand(ry1, tx) j = Concat<axis = 1>(x, cx, cy)
         y = Conv<pads = [1,1,1,1]>(j, u)""",
+    # torch.expand as PyTorch's exporter writes it: sizes of -1 are looked for, though a size is at least 1.
+    "expanded where not minus one": f"""{FEATURES}
+        d = Range(i0, h, i1) e = Cast<to = 1>(d) e1 = Unsqueeze(e, v1) k = ConstantOfShape<value = int64[1] {{1}}>(v2)
+        m = Mul(k, vm) same = Equal(hw, m) t = Where(same, k, hw) y = Expand(e1, t)""",
     "zeros of a free batch": f"""{FEATURES} t = Concat<axis = 0>(n, v2, hv, wv) z = ConstantOfShape(t)
         p = Conv(f, v) q0 = Slice(p, v0, v2, v1) r = Slice(p, v2, far, v1) y = Add(q0, z)""",
 }  # fmt: skip

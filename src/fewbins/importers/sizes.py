@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from fewbins.graph import Dim
@@ -24,20 +24,22 @@ Number = int | float | Fraction
 
 @dataclass(frozen=True)
 class Symbol:
-    """`coefficient` times the product of free sizes, which are all positive.
+    """`coefficient` times the product of free sizes.
 
     Attributes:
         names: the free sizes, sorted, at least one; a name may occur more than once.
         coefficient: positive or negative, not zero.
+        positive: whether each of the free sizes is at least 1, as a tensor's are; of a difference nothing is known.
     """
 
     names: tuple[str, ...]
     coefficient: Fraction = Fraction(1)
+    positive: bool = field(default=True, compare=False)
 
     @classmethod
-    def of(cls, name: str) -> Symbol:
+    def of(cls, name: str, *, positive: bool = True) -> Symbol:
         """The free size of that name."""
-        return cls((name,))
+        return cls((name,), positive=positive)
 
     def __str__(self) -> str:
         """A readable expression."""
@@ -51,25 +53,32 @@ class Symbol:
     def __mul__(self, other: Size) -> Size:
         """The product."""
         if isinstance(other, Symbol):
-            return Symbol(tuple(sorted(self.names + other.names)), self.coefficient * other.coefficient)
+            names, factor = tuple(sorted(self.names + other.names)), self.coefficient * other.coefficient
+            return Symbol(names, factor, self.positive and other.positive)
         scaled = self.coefficient * Fraction(other)
-        return Symbol(self.names, scaled) if scaled else 0
+        return Symbol(self.names, scaled, self.positive) if scaled else 0
 
     __rmul__ = __mul__
 
     def __neg__(self) -> Symbol:
         """The negative."""
-        return Symbol(self.names, -self.coefficient)
+        return Symbol(self.names, -self.coefficient, self.positive)
 
     def __add__(self, other: Size) -> Size:
         """The sum: exact for multiples of the same sizes, else a free size of its own."""
         if isinstance(other, Symbol):
             if other.names == self.names:
                 total = self.coefficient + other.coefficient
-                return Symbol(self.names, total) if total else 0
+                return Symbol(self.names, total, self.positive) if total else 0
         elif other == 0:
             return self
-        return Symbol.of(f"{self}+{other}" if isinstance(other, Symbol) or other >= 0 else f"{self}{other}")
+        sign = "+" if isinstance(other, Symbol) or other >= 0 else ""
+        known = self.positive and self.coefficient > 0 and sign == "+"
+        if isinstance(other, Symbol):
+            known = known and other.positive and other.coefficient > 0
+        # A sum of whole positive sizes is one, but not one of parts of them.
+        whole = self.coefficient.denominator == 1
+        return Symbol.of(f"{self}{sign}{other}", positive=known and whole)
 
     def __radd__(self, other: Number) -> Size:
         """The sum with a number."""
@@ -89,23 +98,24 @@ class Symbol:
             left = list(self.names)
             for name in other.names:
                 if name not in left:
-                    return Symbol.of(f"({self})/({other})")
+                    return Symbol.of(f"({self})/({other})", positive=False)
                 left.remove(name)
             ratio = self.coefficient / other.coefficient
-            return Symbol(tuple(left), ratio) if left else _plain(ratio)
-        return Symbol(self.names, self.coefficient / Fraction(other))
+            return Symbol(tuple(left), ratio, self.positive) if left else _plain(ratio)
+        return Symbol(self.names, self.coefficient / Fraction(other), self.positive)
 
     def __rtruediv__(self, other: Number) -> Size:
         """A number divided by a free size."""
-        return Symbol.of(f"{other}/({self})")
+        return Symbol.of(f"{other}/({self})", positive=False)
 
     def floor(self) -> Symbol:
         """Rounded down: itself where it is a whole multiple."""
-        return self if self.coefficient.denominator == 1 else Symbol.of(f"floor({self})")
+        return self if self.coefficient.denominator == 1 else Symbol.of(f"floor({self})", positive=False)
 
     def ceil(self) -> Symbol:
         """Rounded up: itself where it is a whole multiple."""
-        return self if self.coefficient.denominator == 1 else Symbol.of(f"ceil({self})")
+        known = self.positive and self.coefficient > 0
+        return self if self.coefficient.denominator == 1 else Symbol.of(f"ceil({self})", positive=known)
 
     def __floordiv__(self, other: Size) -> Size:
         """The quotient rounded down, as integer division of sizes is."""
@@ -139,11 +149,11 @@ def unrounded(size: Symbol) -> Symbol:
     >>> unrounded((Symbol.of("height") // 2) * 3), unrounded(Symbol.of("height"))
     (Symbol(3/2*height), Symbol(height))
     """
-    exact = Symbol((), size.coefficient)
+    exact = Symbol((), size.coefficient, size.positive)
     for name in size.names:
         found = _FLOORED.fullmatch(name)
         names, factor = (tuple(found[2].split("*")), Fraction(found[1])) if found else ((name,), Fraction(1))
-        exact = Symbol(tuple(sorted(exact.names + names)), exact.coefficient * factor)
+        exact = Symbol(tuple(sorted(exact.names + names)), exact.coefficient * factor, size.positive)
     return exact
 
 
@@ -187,12 +197,7 @@ def equal(a: Size, b: Size) -> bool | None:
 
 
 def _at_least_coefficient(symbol: Symbol, number: Number) -> bool:
-    return _plain_names(symbol) and symbol.coefficient > 0 and number < symbol.coefficient
-
-
-def _plain_names(symbol: Symbol) -> bool:
-    # A compound name such as "height+-3" may be any number, so nothing is known about it.
-    return all(not set(name) & set("+-/()") for name in symbol.names)
+    return symbol.positive and symbol.coefficient > 0 and number < symbol.coefficient
 
 
 def at_least(a: Size, b: Size) -> bool | None:
@@ -208,10 +213,10 @@ def at_least(a: Size, b: Size) -> bool | None:
         return True
     if not isinstance(b, Symbol):
         assert isinstance(a, Symbol)
-        return True if _plain_names(a) and a.coefficient > 0 and a.coefficient >= b else None
+        return True if a.positive and a.coefficient > 0 and a.coefficient >= b else None
     if not isinstance(a, Symbol):
-        return False if _plain_names(b) and b.coefficient > 0 and a < b.coefficient else None
-    return a.coefficient >= b.coefficient if a.names == b.names and _plain_names(a) else None
+        return False if b.positive and b.coefficient > 0 and a < b.coefficient else None
+    return a.coefficient >= b.coefficient if a.names == b.names and a.positive else None
 
 
 def larger(a: Size, b: Size) -> Size:
@@ -237,7 +242,7 @@ def _chosen(a: Size, b: Size, first: bool | None, second: bool | None, name: str
         return a if first else b
     if second is not None:
         return b if second else a
-    return Symbol.of(f"{name}({', '.join(sorted((str(a), str(b))))})")
+    return Symbol.of(f"{name}({', '.join(sorted((str(a), str(b))))})", positive=False)
 
 
 def absolute(size: Size) -> Size:
@@ -248,7 +253,7 @@ def absolute(size: Size) -> Size:
     """
     if not isinstance(size, Symbol):
         return size if size >= 0 else -size
-    return (size if size.coefficient > 0 else -size) if _plain_names(size) else Symbol.of(f"abs({size})")
+    return (size if size.coefficient > 0 else -size) if size.positive else Symbol.of(f"abs({size})", positive=False)
 
 
 def modulo(a: Size, b: Size) -> Size:
@@ -262,9 +267,9 @@ def modulo(a: Size, b: Size) -> Size:
         return a % b
     ratio = a / b
     if isinstance(ratio, Symbol) and isinstance(b, Symbol):
-        return Symbol.of(f"({a}) mod ({b})")
+        return Symbol.of(f"({a}) mod ({b})", positive=False)
     whole = ratio.coefficient if isinstance(ratio, Symbol) else Fraction(ratio)
-    return 0 if whole.denominator == 1 else Symbol.of(f"({a}) mod ({b})")
+    return 0 if whole.denominator == 1 else Symbol.of(f"({a}) mod ({b})", positive=False)
 
 
 def product(sizes: Sequence[Size]) -> Size:
