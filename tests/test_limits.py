@@ -197,7 +197,7 @@ def test_tables_of_a_plan_are_refused_one_past_their_budget():
     entries = (limits.FREE_PLAN_BYTES + 4 * limits.PLAN_BYTES_PER_BYTE) // 64
     assert pad_session(entries - 1).plan([[1, 1]])
     with pytest.raises(
-        fewbins.FewbinsError, match=r"node 'ny' \(Pad\): index tables of \d+ bytes would pass the limit"
+        fewbins.EngineMemoryError, match=r"node 'ny' \(Pad\): index tables of \d+ bytes would pass the limit"
     ):
         pad_session(entries).plan([[1, 1]])
 
@@ -212,6 +212,16 @@ def test_the_writer_keeps_constants_raw_that_would_compress_too_far(rows, encodi
     data = model_file.to_bytes(model_file.from_bytes(file.file()))
     assert header_of(data)["constants"]["w"]["encoding"] == encoding
     assert answers(data) == {"Python": "ok", "engine": "ok"}
+
+
+def test_a_reader_without_memory_raises_our_error_and_not_a_bare_one(monkeypatch):
+    def fail(*_args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("fewbins._engine.rans_decode", fail)
+    data = relu([1]).coded("w", "uint8", [9], "rans", zeros_blob(9)).file()
+    with pytest.raises(fewbins.EngineMemoryError, match="not enough memory to read the model"):
+        model_file.from_bytes(data)
 
 
 def header_of(data: bytes) -> dict:

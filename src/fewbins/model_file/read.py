@@ -15,7 +15,7 @@ import safetensors
 
 from fewbins import _engine
 from fewbins.checks import path_text
-from fewbins.errors import FewbinsError, FileAccessError, GraphError, ModelFileError
+from fewbins.errors import EngineMemoryError, FewbinsError, FileAccessError, GraphError, ModelFileError
 from fewbins.graph import Graph, Node, Shape, Tensor, UnreadInput
 from fewbins.graph.names import PADDING, SCALES
 from fewbins.graph.types import STORAGE
@@ -74,6 +74,8 @@ def from_bytes(data: bytes, name: str = "model") -> FileContents:
         return _parse(data)
     except ModelFileError as error:
         raise ModelFileError(f"{name}: {error}") from error
+    except MemoryError as error:
+        raise EngineMemoryError(f"{name}: there is not enough memory to read the model") from error
     except (FewbinsError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         what = f"missing {error}" if isinstance(error, KeyError) else str(error)
         raise ModelFileError(f"{name}: the header does not describe a valid model ({what})") from error
