@@ -21,7 +21,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def as_model(graph: Graph, constants: Sequence[int], values: Sequence[Array]) -> tuple[bytes, list[Array]]:
-    """The single-node graph as a model file with float32 inputs and outputs, and the values of its inputs.
+    """The single-node graph as a model file whose inputs and outputs are not levels, and the values of its inputs.
 
     Inputs of levels come from a Quantize node, an output of levels goes through a Dequantize node; the inputs in
     `constants` are stored in the file.
@@ -32,7 +32,7 @@ def as_model(graph: Graph, constants: Sequence[int], values: Sequence[Array]) ->
         affine = tensors[name].affine
         if index in constants:
             data = value if affine is None else (value - affine.levels.lo).astype(np.uint8)
-            dtype = "float32" if affine is None else "levels"
+            dtype = value.dtype.name if affine is None else "levels"
             tensors[name] = Tensor(name, value.shape, dtype, affine, data)
             continue
         names.append(name if affine is None else f"float_{name}")

@@ -19,6 +19,8 @@ const char* dtype_name(DType dtype) {
       return "int32";
     case DType::i64:
       return "int64";
+    case DType::b8:
+      return "bool";
   }
   return "unknown";
 }

@@ -21,6 +21,7 @@ enum class DType : uint8_t {
   u8,
   i32,
   i64,
+  b8,  // a truth value: one byte, 0 or 1
 };
 
 [[nodiscard]] constexpr size_t dtype_bytes(DType dtype) {
@@ -33,12 +34,13 @@ enum class DType : uint8_t {
     case DType::levels:
     case DType::i8:
     case DType::u8:
+    case DType::b8:
       return 1;
   }
   return 1;
 }
 
-// "float32", "levels", "int8", "uint8", "int32", "int64": the names of the file format.
+// "float32", "levels", "int8", "uint8", "int32", "int64", "bool": the names of the file format.
 [[nodiscard]] const char* dtype_name(DType dtype);
 
 struct Dims {

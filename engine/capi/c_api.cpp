@@ -3,6 +3,7 @@
 #include <fewbins.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -26,6 +27,7 @@ struct fewbins_error {
 namespace {
 
 using fewbins::Dims;
+using fewbins::DType;
 using fewbins::ErrorCode;
 using fewbins::fail;
 
@@ -111,12 +113,27 @@ fewbins::SessionOptions options_of(const fewbins_options* options) {
   return result;
 }
 
-fewbins::InputView view_of(const fewbins_input& input, size_t index) {
-  fewbins::InputView view{input.data, dims_of(input.shape), input.dtype == FEWBINS_UINT8};
-  if (input.dtype != FEWBINS_FLOAT32 && input.dtype != FEWBINS_UINT8)
+struct TypeRow {
+  fewbins_dtype ours;
+  DType engine;
+};
+
+constexpr std::array kTypes = {TypeRow{FEWBINS_FLOAT32, DType::f32}, TypeRow{FEWBINS_UINT8, DType::u8},
+                               TypeRow{FEWBINS_BOOL, DType::b8}, TypeRow{FEWBINS_INT32, DType::i32},
+                               TypeRow{FEWBINS_INT64, DType::i64}};
+
+fewbins_dtype dtype_of(DType dtype) { return std::ranges::find(kTypes, dtype, &TypeRow::engine)->ours; }
+
+fewbins::InputView view_of(const fewbins_input& input, size_t index, const fewbins::Program& program) {
+  const auto* type = std::ranges::find(kTypes, input.dtype, &TypeRow::ours);
+  if (type == kTypes.end())
     fail(ErrorCode::invalid_argument, "input ", index, " has dtype ", static_cast<int>(input.dtype),
-         "; it must be FEWBINS_FLOAT32 or FEWBINS_UINT8");
-  const size_t need = static_cast<size_t>(view.dims.count()) * (view.pixels ? 1 : sizeof(float));
+         ", which is none of enum fewbins_dtype");
+  fewbins::InputView view{input.data, dims_of(input.shape), false, type->engine};
+  // Bytes are pixels, unless the model itself takes bytes.
+  if (type->engine == DType::u8 && index < program.inputs().size())
+    view.pixels = program.values()[program.inputs()[index]].desc.dtype != DType::u8;
+  const size_t need = static_cast<size_t>(view.dims.count()) * fewbins::dtype_bytes(view.dtype);
   if (input.bytes != need || (input.data == nullptr && need != 0))
     fail(ErrorCode::invalid_argument, "input ", index, " has ", input.data == nullptr ? 0 : input.bytes,
          " bytes; its shape ", view.dims.text(), " needs ", need);
@@ -129,10 +146,11 @@ fewbins::InputView view_of(const fewbins_input& input, size_t index) {
   return view;
 }
 
-std::vector<fewbins::InputView> views_of(const fewbins_input* inputs, size_t count) {
+std::vector<fewbins::InputView> views_of(const fewbins_session* session, const fewbins_input* inputs, size_t count) {
   require(inputs != nullptr || count == 0, "inputs is NULL");
   std::vector<fewbins::InputView> views;
-  for (size_t i = 0; i < count; ++i) views.push_back(view_of(entry(inputs, i, "fewbins_input"), i));
+  for (size_t i = 0; i < count; ++i)
+    views.push_back(view_of(entry(inputs, i, "fewbins_input"), i, session->session->program()));
   return views;
 }
 
@@ -148,9 +166,10 @@ fewbins_status tensor_info(const fewbins_session* session, size_t index, fewbins
     fewbins_tensor_info filled{};
     filled.struct_size = info->struct_size;
     filled.name = value.name.c_str();
-    filled.dtype = FEWBINS_FLOAT32;
+    filled.dtype = dtype_of(value.desc.dtype);
     filled.shape = shape_of(value.desc.dims);
-    filled.takes_pixels = input && value.desc.dims.rank == 4 && program.model().preprocessing ? 1 : 0;
+    filled.takes_pixels =
+        input && value.desc.dtype == DType::f32 && value.desc.dims.rank == 4 && program.model().preprocessing ? 1 : 0;
     require(info->struct_size >= sizeof(size_t), "fewbins_tensor_info.struct_size is not set");
     std::memcpy(info, &filled, std::min(info->struct_size, sizeof filled));
   });
@@ -224,20 +243,20 @@ fewbins_status fewbins_run(fewbins_session* session, const fewbins_input* inputs
                            const fewbins_output* outputs, size_t output_count, fewbins_error** error) {
   return guarded(error, [&] {
     require(session != nullptr && outputs != nullptr, "session or outputs is NULL");
-    const std::vector<fewbins::InputView> views = views_of(inputs, input_count);
+    const std::vector<fewbins::InputView> views = views_of(session, inputs, input_count);
     std::vector<Dims> in;
     for (const fewbins::InputView& view : views) in.push_back(view.dims);
     const std::vector<Dims> out = session->session->output_dims(in);
     if (output_count != out.size())
       fail(ErrorCode::invalid_argument, "output_count is ", output_count, "; the model has ", out.size());
-    std::vector<float*> pointers;
+    std::vector<void*> pointers;
     for (size_t i = 0; i < out.size(); ++i) {
       const fewbins_output one = entry(outputs, i, "fewbins_output");
-      const size_t need = static_cast<size_t>(out[i].count()) * sizeof(float);
+      const size_t need = static_cast<size_t>(out[i].count()) * fewbins::dtype_bytes(session->session->output_dtype(i));
       if ((one.data == nullptr && need != 0) || one.bytes != need)
         fail(ErrorCode::invalid_argument, "output ", i, " has room for ", one.data == nullptr ? 0 : one.bytes,
              " bytes; its shape ", out[i].text(), " needs ", need);
-      pointers.push_back(static_cast<float*>(one.data));
+      pointers.push_back(one.data);
     }
     session->session->run(views, pointers);
   });
@@ -248,7 +267,7 @@ fewbins_status fewbins_profile(fewbins_session* session, const fewbins_input* in
                                fewbins_error** error) {
   return guarded(error, [&] {
     require(session != nullptr && row != nullptr, "session or row is NULL");
-    for (const fewbins::StepRow& step : session->session->profile(views_of(inputs, input_count), repeats)) {
+    for (const fewbins::StepRow& step : session->session->profile(views_of(session, inputs, input_count), repeats)) {
       const fewbins_profile_row one{
           sizeof(fewbins_profile_row), step.step,      step.op.c_str(), step.name.c_str(), step.kernel.c_str(),
           step.form.c_str(),           step.median_ms, step.min_ms,     step.macs,         step.bytes};

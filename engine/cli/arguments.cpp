@@ -13,8 +13,8 @@ const char* const kUsage =
        fewbins-run --self-test
        fewbins-run --calibrate-cost
 
-Runs a .fewbins model. Inputs are float32 arrays (N, C, H, W), or uint8 pixels (N, H, W, C) where the model carries its
-preprocessing; one file per input of the model, in its order.
+Runs a .fewbins model. Inputs are arrays of the model's type (--info), float32 (N, C, H, W) as a rule, or uint8 pixels
+(N, H, W, C) where the model carries its preprocessing; one file per input of the model, in its order.
 
   --info            what the model takes and gives, and its steps
   --input FILE...   run on these arrays
@@ -23,7 +23,7 @@ preprocessing; one file per input of the model, in its order.
   --isa NAME        cap on the instruction set: scalar, ssse3, avx2, vnni, neon, ...
   --repeat N        run N times more and print the median and least time of a run
   --profile         print the median time of every step (of 10 runs, or of --repeat)
-  --dump DIR        write every activation: NNNN_NAME.npy, float32 or uint8 u = q - lo, in the model's axis order
+  --dump DIR        write every activation: NNNN_NAME.npy (levels: uint8 u = q - lo), in the model's axis order
   --self-test       run every kernel of this CPU against plain arithmetic
   --calibrate-cost  measure what every kernel costs on this CPU, and keep it for later runs
   --help, --version

@@ -82,12 +82,14 @@ void print_info(Session& session, const std::vector<InputView>& inputs) {
               program.model().scheme.c_str(), isa_name(program.options().isa), session.threads());
   for (const size_t number : program.inputs()) {
     const Value& value = program.values()[number];
-    std::printf("input: %s float32 %s%s\n", value.name.c_str(), shape_text(value.info->shape).c_str(),
-                program.model().preprocessing ? ", or uint8 pixels" : "");
+    std::printf("input: %s %s %s%s\n", value.name.c_str(), dtype_name(value.desc.dtype),
+                shape_text(value.info->shape).c_str(),
+                value.desc.dtype == DType::f32 && program.model().preprocessing ? ", or uint8 pixels" : "");
   }
   for (const size_t number : program.outputs()) {
     const Value& value = program.values()[number];
-    std::printf("output: %s float32 %s\n", value.name.c_str(), shape_text(value.info->shape).c_str());
+    std::printf("output: %s %s %s\n", value.name.c_str(), dtype_name(value.desc.dtype),
+                shape_text(value.info->shape).c_str());
   }
   std::vector<Dims> dims;
   for (const InputView& input : inputs) dims.push_back(input.dims);
@@ -101,10 +103,13 @@ void print_info(Session& session, const std::vector<InputView>& inputs) {
   }
 }
 
-std::vector<InputView> views_of(const std::vector<NpyArray>& arrays) {
+std::vector<InputView> views_of(const Program& program, const std::vector<NpyArray>& arrays) {
   std::vector<InputView> views;
   for (const NpyArray& array : arrays) {
-    InputView view{array.data.data(), array.dims, array.dtype == DType::u8};
+    InputView view{array.data.data(), array.dims, false, array.dtype};
+    // Bytes are pixels, unless the model itself takes bytes.
+    if (array.dtype == DType::u8 && views.size() < program.inputs().size())
+      view.pixels = program.values()[program.inputs()[views.size()]].desc.dtype != DType::u8;
     if (view.pixels) {
       if (array.dims.rank != 4)
         fail(ErrorCode::shape, "pixels have shape ", array.dims.text(), "; uint8 inputs are (N, H, W, C)");
@@ -130,18 +135,38 @@ void dump(Session& session, const std::vector<InputView>& inputs, const std::str
     write_npy(folder + "/" + file_name(number++, tensor.name), tensor.dtype, tensor.dims, tensor.data);
 }
 
-void print_output(const Model& model, const std::string& name, const Dims& dims, const std::vector<float>& data) {
-  if (data.empty()) {
-    std::printf("%s %s\n", name.c_str(), dims.text().c_str());
+struct Output {
+  std::string name;
+  TensorDesc desc;
+  std::vector<std::byte> data;
+
+  template <class T>
+  [[nodiscard]] std::span<const T> as() const {
+    return {reinterpret_cast<const T*>(data.data()), data.size() / sizeof(T)};
+  }
+};
+
+template <class T>
+void print_range(const Output& output) {
+  const auto [least, most] = std::ranges::minmax_element(output.as<T>());
+  std::printf("%s %s %s: %g .. %g\n", output.name.c_str(), dtype_name(output.desc.dtype),
+              output.desc.dims.text().c_str(), static_cast<double>(*least), static_cast<double>(*most));
+}
+
+void print_output(const Model& model, const Output& output) {
+  const Dims& dims = output.desc.dims;
+  if (output.data.empty()) {
+    std::printf("%s %s %s\n", output.name.c_str(), dtype_name(output.desc.dtype), dims.text().c_str());
     return;
   }
-  const auto [least, most] = std::ranges::minmax_element(data);
-  std::printf("%s %s: %g .. %g\n", name.c_str(), dims.text().c_str(), static_cast<double>(*least),
-              static_cast<double>(*most));
+  if (output.desc.dtype == DType::i64) return print_range<int64_t>(output);
+  if (output.desc.dtype == DType::i32) return print_range<int32_t>(output);
+  if (output.desc.dtype != DType::f32) return print_range<uint8_t>(output);
+  print_range<float>(output);
   if (dims.rank != 2) return;
-  const auto classes = static_cast<size_t>(dims[1]);
-  for (size_t row = 0; row < static_cast<size_t>(dims[0]); ++row) {
-    const float* first = data.data() + row * classes;
+  const auto classes = static_cast<size_t>(int64_t{dims[1]});
+  for (size_t row = 0; row < static_cast<size_t>(int64_t{dims[0]}); ++row) {
+    const float* first = output.as<float>().data() + row * classes;
     const auto best = static_cast<size_t>(std::max_element(first, first + classes) - first);
     const bool labelled = classes == model.labels.size();
     std::printf("  %zu: class %zu%s%s\n", row, best, labelled ? " " : "", labelled ? model.labels[best].c_str() : "");
@@ -155,17 +180,20 @@ void run_model(Session& session, const std::vector<InputView>& inputs, const Arg
   if (!arguments.outputs.empty() && arguments.outputs.size() != out.size())
     fail(ErrorCode::invalid_argument, arguments.outputs.size(), " output files were given; the model has ", out.size(),
          " outputs");
-  std::vector<std::vector<float>> data;
-  std::vector<float*> pointers;
-  for (const Dims& dims : out) data.emplace_back(static_cast<size_t>(dims.count()));
-  for (std::vector<float>& one : data) pointers.push_back(one.data());
+  std::vector<Output> results;
+  std::vector<void*> pointers;
+  for (size_t i = 0; i < out.size(); ++i) {
+    const TensorDesc desc{session.output_dtype(i), out[i], {}};
+    results.push_back(
+        {session.program().values()[session.program().outputs()[i]].name, desc, std::vector<std::byte>(desc.bytes())});
+    pointers.push_back(results.back().data.data());
+  }
   session.run(inputs, pointers);
   for (size_t i = 0; i < out.size(); ++i) {
-    const std::string& name = session.program().values()[session.program().outputs()[i]].name;
     if (arguments.outputs.empty())
-      print_output(session.program().model(), name, out[i], data[i]);
+      print_output(session.program().model(), results[i]);
     else
-      write_npy(arguments.outputs[i], DType::f32, out[i], std::as_bytes(std::span(data[i])));
+      write_npy(arguments.outputs[i], results[i].desc.dtype, out[i], results[i].data);
   }
   if (arguments.repeat > 0) {
     std::vector<double> times;
@@ -200,7 +228,7 @@ int run(int count, const char* const* words) {
   const std::unique_ptr<Session> session = Session::open(arguments.model, options);
   std::vector<NpyArray> arrays;
   for (const std::string& path : arguments.inputs) arrays.push_back(read_npy(path));
-  const std::vector<InputView> inputs = views_of(arrays);
+  const std::vector<InputView> inputs = views_of(session->program(), arrays);
   if (arguments.info) print_info(*session, inputs);
   if (!inputs.empty()) run_model(*session, inputs, arguments);
   return 0;

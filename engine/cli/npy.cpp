@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "npy.h"
 
+#include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <charconv>
@@ -16,10 +18,21 @@
 namespace fewbins {
 namespace {
 
+struct Descr {
+  std::string_view text;
+  DType dtype;
+};
+
+// How NumPy writes our types; levels are written as the bytes that they are.
+constexpr std::array kDescrs = {Descr{"<f4", DType::f32}, Descr{"|u1", DType::u8},  Descr{"|b1", DType::b8},
+                                Descr{"<i4", DType::i32}, Descr{"<i8", DType::i64}, Descr{"|u1", DType::levels},
+                                Descr{"|i1", DType::i8}};
+
 constexpr std::string_view kMagic = "\x93NUMPY";
 
 [[noreturn]] void fail_format(const std::string& path, std::string_view what) {
-  fail(ErrorCode::invalid_argument, "'", path, "' ", what, "; save it with numpy.save as float32 or uint8, C order");
+  fail(ErrorCode::invalid_argument, "'", path, "' ", what,
+       "; save it with numpy.save as float32, bool, uint8, int32 or int64, C order");
 }
 
 // Reads the header's dict literal: {'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }
@@ -84,8 +97,8 @@ class HeaderReader {
     return found;
   }
   DType dtype_of(std::string_view descr) {
-    if (descr == "<f4") return DType::f32;
-    if (descr == "|u1") return DType::u8;
+    const auto* row = std::ranges::find(kDescrs, descr, &Descr::text);
+    if (row != kDescrs.end()) return row->dtype;
     fail_format(path_, "holds '" + std::string(descr) + "'");
   }
   Dims shape() {
@@ -125,8 +138,9 @@ std::string header_of(DType dtype, const Dims& dims) {
   for (const int64_t size : dims.span()) shape += std::to_string(size) + ", ";
   if (dims.rank > 1) shape.resize(shape.size() - 2);
   if (dims.rank == 1) shape.resize(shape.size() - 1);
-  std::string text = std::string("{'descr': '") + (dtype == DType::f32 ? "<f4" : "|u1") +
-                     "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  std::string text = "{'descr': '";
+  text += std::ranges::find(kDescrs, dtype, &Descr::dtype)->text;
+  text += "', 'fortran_order': False, 'shape': (" + shape + "), }";
   // The data start on 64 bytes: 6 of magic, 2 of version, 2 of length, the text, a newline.
   text.append((64 - (text.size() + 11) % 64) % 64, ' ');
   text += '\n';

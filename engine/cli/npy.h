@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NumPy's .npy files (format versions 1 to 3): little-endian float32 and uint8, C order. Everything else is refused.
+// NumPy's .npy files (format versions 1 to 3): little-endian float32, bool, uint8, int32 and int64, C order; everything
+// else is refused.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 #pragma once
 
@@ -13,7 +14,7 @@
 namespace fewbins {
 
 struct NpyArray {
-  DType dtype = DType::f32;  // f32 or u8
+  DType dtype = DType::f32;
   Dims dims;
   std::vector<std::byte> data;
 };

@@ -22,7 +22,8 @@ struct TypeRow {
 
 constexpr std::array kTypes = {TypeRow{"float32", DType::f32, "F32"}, TypeRow{"levels", DType::levels, "U8"},
                                TypeRow{"int8", DType::i8, "I8"},      TypeRow{"uint8", DType::u8, "U8"},
-                               TypeRow{"int32", DType::i32, "I32"},   TypeRow{"int64", DType::i64, "I64"}};
+                               TypeRow{"int32", DType::i32, "I32"},   TypeRow{"int64", DType::i64, "I64"},
+                               TypeRow{"bool", DType::b8, "U8"}};
 
 // A constant before its bytes are looked at.
 struct Declared {
@@ -180,6 +181,8 @@ void read_constants(const Json& constants, const Container& container, Model& mo
     constant.dims = declared.dims;
     constant.bytes = declared.bytes;
     constant.data = decode(declared, name, row, stored, model);
+    if (constant.dtype == DType::b8 && std::ranges::any_of(constant.as<uint8_t>(), [](uint8_t b) { return b > 1; }))
+      fail(ErrorCode::model_file, "constant '", name, "' is bool and holds bytes other than 0 and 1");
     model.constants.emplace(name, std::move(constant));
   }
   const Constant* scales = model.find_constant("__scales");

@@ -12,6 +12,8 @@
 namespace fewbins {
 namespace {
 
+constexpr std::array kActivationTypes = {DType::f32, DType::levels, DType::b8, DType::u8, DType::i32, DType::i64};
+
 constexpr std::string_view kCrcMark = R"(,"crc32c":")";
 
 std::string hex8(uint32_t value) {
@@ -38,12 +40,11 @@ TensorInfo read_tensor(std::string_view name, const Json& row, std::span<const f
   const Json shape = row.at("shape");
   for (const boost::json::value& one : shape.array(kMaxRank)) tensor.shape.push_back(read_dim(shape.entry(one)));
   const Json dtype = row.at("dtype");
-  if (dtype.string() == "levels") {
-    tensor.dtype = DType::levels;
-    tensor.affine = read_activation_affine(row.at("affine"), scales);
-  } else if (dtype.string() != "float32") {
-    dtype.fail_type("'float32' or 'levels'");
-  }
+  const auto* known =
+      std::ranges::find_if(kActivationTypes, [&](DType one) { return dtype.string() == dtype_name(one); });
+  if (known == kActivationTypes.end()) dtype.fail_type("'float32', 'levels', 'bool', 'uint8', 'int32' or 'int64'");
+  tensor.dtype = *known;
+  if (tensor.dtype == DType::levels) tensor.affine = read_activation_affine(row.at("affine"), scales);
   return tensor;
 }
 

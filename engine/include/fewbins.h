@@ -52,8 +52,12 @@ typedef enum fewbins_status {
 } fewbins_status;
 
 typedef enum fewbins_dtype {
-  FEWBINS_FLOAT32 = 0, /* in the axis order of the model: N, C, H, W for images */
-  FEWBINS_UINT8 = 1    /* pixels in N, H, W, C order; inputs of models that carry their preprocessing */
+  /* All but pixels lie in the axis order of the model: N, C, H, W for images. */
+  FEWBINS_FLOAT32 = 0,
+  FEWBINS_UINT8 = 1, /* for a float32 input of a model that carries its preprocessing: pixels in N, H, W, C order */
+  FEWBINS_BOOL = 2,  /* one byte, 0 or 1 (as an input, any byte but 0 is true) */
+  FEWBINS_INT32 = 3,
+  FEWBINS_INT64 = 4
 } fewbins_dtype;
 
 typedef struct fewbins_session fewbins_session;
@@ -99,8 +103,8 @@ typedef struct fewbins_shape {
 
 typedef struct fewbins_tensor_info {
   size_t struct_size;
-  const char* name; /* lives as long as the session */
-  fewbins_dtype dtype;
+  const char* name;     /* lives as long as the session */
+  fewbins_dtype dtype;  /* of masks and indices it is not FEWBINS_FLOAT32 */
   fewbins_shape shape;  /* in the model's axis order; -1: free */
   int32_t takes_pixels; /* inputs: FEWBINS_UINT8 is accepted too */
 } fewbins_tensor_info;
@@ -123,12 +127,12 @@ typedef struct fewbins_input {
   const void* data;
   size_t bytes; /* must be what dtype and shape need */
   fewbins_dtype dtype;
-  fewbins_shape shape; /* in the order in which the data lies: N, H, W, C for FEWBINS_UINT8 */
+  fewbins_shape shape; /* in the order in which the data lies: N, H, W, C for pixels */
 } fewbins_input;
 
 typedef struct fewbins_output {
   size_t struct_size;
-  void* data;   /* float32, in the model's axis order */
+  void* data;   /* of the dtype that fewbins_output_info tells, in the model's axis order */
   size_t bytes; /* must be what the output needs: fewbins_output_shapes */
 } fewbins_output;
 

@@ -33,6 +33,13 @@ std::unique_ptr<Op> make_expand(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_quantize(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_dequantize(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_requantize(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_cast(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_compare(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_logic(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_where(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_arg_reduce(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_top_k(const NodeDef& node, const OpContext& context);
+std::unique_ptr<Op> make_gather(const NodeDef& node, const OpContext& context);
 std::unique_ptr<Op> make_table(const NodeDef& node, const OpContext& context);
 
 }  // namespace fewbins

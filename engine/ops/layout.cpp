@@ -126,8 +126,10 @@ void copy_box(const CopyBox& box, void* dst, const void* src, size_t element_byt
   const Loops loops = normalise(box);
   if (element_bytes == 1)
     copy_typed(loops, static_cast<uint8_t*>(dst), static_cast<const uint8_t*>(src), pool);
+  else if (element_bytes == 8)
+    copy_typed(loops, static_cast<uint64_t*>(dst), static_cast<const uint64_t*>(src), pool);
   else
-    copy_typed(loops, static_cast<float*>(dst), static_cast<const float*>(src), pool);
+    copy_typed(loops, static_cast<uint32_t*>(dst), static_cast<const uint32_t*>(src), pool);
 }
 
 }  // namespace fewbins

@@ -32,8 +32,8 @@ struct CopyBox {
   Strides src_strides{};
 };
 
-// Moves elements of 1 byte (levels) or 4 (float32). The destination's elements are distinct, and source and destination
-// do not overlap.
+// Moves elements of 1, 4 or 8 bytes (levels, float32, int64). The destination's elements are distinct, and source and
+// destination do not overlap.
 void copy_box(const CopyBox& box, void* dst, const void* src, size_t element_bytes, ThreadPool& pool);
 
 }  // namespace fewbins

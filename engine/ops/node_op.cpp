@@ -3,10 +3,10 @@
 
 namespace fewbins {
 
-void check_arity(const NodeDef& node, size_t lo, size_t hi) {
+void check_arity(const NodeDef& node, size_t lo, size_t hi, size_t outputs) {
   if (node.inputs.size() < lo || node.inputs.size() > hi)
     fail_node(node, "it has ", node.inputs.size(), " inputs, expected ", lo, " to ", hi);
-  if (node.outputs.size() != 1) fail_node(node, "it has ", node.outputs.size(), " outputs, expected 1");
+  if (node.outputs.size() != outputs) fail_node(node, "it has ", node.outputs.size(), " outputs, expected ", outputs);
 }
 
 namespace {
@@ -30,14 +30,19 @@ TensorDesc require_output(const NodeDef& node, const OpContext& context, DType d
 
 void require_same_type(const NodeDef& node, const OpContext& context) {
   const TensorDesc out = context.desc(node.outputs.at(0));
-  if (out.dtype != DType::f32 && out.dtype != DType::levels)
-    fail_node(node, "output '", node.outputs[0], "' is ", dtype_name(out.dtype), ", expected float32 or levels");
   for (size_t slot = 0; slot < node.inputs.size(); ++slot) {
     const TensorDesc in = require_input(node, context, slot, out.dtype);
     if (out.dtype == DType::levels && in.affine != out.affine)
       fail_node(node, "levels of '", node.inputs[slot], "' and '", node.outputs[0],
                 "' differ, but the operator only moves them");
   }
+}
+
+void require_same_real_type(const NodeDef& node, const OpContext& context) {
+  const DType dtype = context.desc(node.outputs.at(0)).dtype;
+  if (dtype != DType::f32 && dtype != DType::levels)
+    fail_node(node, "output '", node.outputs[0], "' is ", dtype_name(dtype), ", expected float32 or levels");
+  require_same_type(node, context);
 }
 
 int64_t expected_rows(const Dims& dims, int axis) {

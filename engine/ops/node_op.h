@@ -20,15 +20,17 @@ class NodeOp : public Op {
   NodeDef node_;  // op and name only, for messages
 };
 
-// Fails unless the node has lo..hi inputs and one output; descriptions of all of them are then known.
-void check_arity(const NodeDef& node, size_t lo, size_t hi);
+// Fails unless the node has lo..hi inputs and this many outputs; descriptions of all of them are then known.
+void check_arity(const NodeDef& node, size_t lo, size_t hi, size_t outputs = 1);
 
 // The operand's description; fails unless its dtype is `dtype`.
 TensorDesc require_input(const NodeDef& node, const OpContext& context, size_t slot, DType dtype);
 TensorDesc require_output(const NodeDef& node, const OpContext& context, DType dtype);
 
-// For operators that move elements: input 0 and the output have one dtype and, as levels, one affine.
+// For operators that move elements: inputs and output have one dtype and, as levels, one affine.
 void require_same_type(const NodeDef& node, const OpContext& context);
+// The same for operators that compare elements or bring in one of their own: float32 or levels.
+void require_same_real_type(const NodeDef& node, const OpContext& context);
 
 // The rows that a product will have, as far as the model says: all sizes but that of `axis`. A free batch counts as 1,
 // since that is where rows are few and speed depends on them; 0 where another size is free.

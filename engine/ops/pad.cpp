@@ -23,7 +23,7 @@ class PadOp final : public NodeOp {
  public:
   PadOp(const NodeDef& node, const OpContext& context) : NodeOp(node) {
     check_arity(node, 1, 1);
-    require_same_type(node, context);
+    require_same_real_type(node, context);
     const Attrs attrs(node);
     pads_ = attrs.integers("pads", -kMaxDim, kMaxDim);
     if (pads_.size() % 2 != 0) fail_node(node, "pads has ", pads_.size(), " entries, expected two per axis");

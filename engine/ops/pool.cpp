@@ -125,7 +125,9 @@ class PoolOp : public NodeOp {
 
 class MaxPoolOp final : public PoolOp {
  public:
-  MaxPoolOp(const NodeDef& node, const OpContext& context) : PoolOp(node, context) { require_same_type(node, context); }
+  MaxPoolOp(const NodeDef& node, const OpContext& context) : PoolOp(node, context) {
+    require_same_real_type(node, context);
+  }
 
  protected:
   void pool_one(const RunArgs& args, const PoolState& /*state*/, const Pixel& pixel) const override {

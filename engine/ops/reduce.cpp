@@ -64,7 +64,7 @@ class ReduceOp final : public NodeOp {
     keepdims_ = attrs.boolean("keepdims");
     requantize_ = attrs.requantize();
     if (!requantize_) {
-      require_same_type(node, context);
+      require_same_real_type(node, context);
       const bool moves = function_ == Function::max || function_ == Function::min;
       if (context.desc(node.outputs[0]).dtype == DType::levels && !moves)
         fail_node(node, "a sum of levels needs a requantization");

@@ -22,16 +22,21 @@ struct Row {
 };
 
 constexpr std::array kRows = {
+    Row{"ArgReduce", make_arg_reduce, "function axis keepdims last"},
     Row{"AveragePool", make_average_pool,
         "kernel strides pads dilations ceil_mode count_include_pad auto_pad requantize"},
     Row{"Binary", make_binary, "function clamp requantize"},
+    Row{"Cast", make_cast, "to"},
+    Row{"Compare", make_compare, "function"},
     Row{"Concat", make_concat, "axis"},
     Row{"Conv", make_conv, "kernel strides pads dilations groups auto_pad clamp requantize"},
     Row{"ConvTranspose", make_conv_transpose, "kernel strides pads dilations groups output_padding clamp requantize"},
     Row{"DepthToSpace", make_depth_to_space, "block mode"},
     Row{"Dequantize", make_dequantize, ""},
     Row{"Expand", make_expand, "factors inputs axes divisors"},
+    Row{"Gather", make_gather, "axis"},
     Row{"Gemm", make_gemm, "clamp requantize"},
+    Row{"Logic", make_logic, "function"},
     Row{"MatMul", make_matmul, ""},
     Row{"MaxPool", make_max_pool, "kernel strides pads dilations ceil_mode count_include_pad auto_pad requantize"},
     Row{"Normalize", make_normalize, "axes groups epsilon"},
@@ -47,8 +52,10 @@ constexpr std::array kRows = {
     Row{"Softmax", make_softmax, "axis"},
     Row{"SpaceToDepth", make_space_to_depth, "block"},
     Row{"Table", make_table, ""},
+    Row{"TopK", make_top_k, "axis k largest"},
     Row{"Transpose", make_transpose, "perm"},
     Row{"Unary", make_unary, "function alpha beta lo hi"},
+    Row{"Where", make_where, ""},
 };
 
 // An attribute that came with minor version `since` of the format. Files of earlier versions may lack it, and then have

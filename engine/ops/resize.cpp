@@ -67,7 +67,7 @@ class ResizeOp final : public NodeOp {
       require_input(node, context, 0, DType::levels);
       epilogue_ = Epilogue::uniform(node, context, *rule, false);
     } else {
-      require_same_type(node, context);
+      require_same_real_type(node, context);
       if (linear_) require_input(node, context, 0, DType::f32);
     }
   }

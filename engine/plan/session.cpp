@@ -192,19 +192,25 @@ void Session::load_inputs(const Plan& plan, std::span<const InputView> inputs, s
   for (size_t i = 0; i < inputs.size(); ++i) {
     const size_t value = program_->inputs()[i];
     const TensorDesc& desc = plan.desc(value);
-    auto* to = reinterpret_cast<float*>(arena + plan.offset(value));
-    if (inputs[i].pixels) {
-      const Value& input = program_->values()[value];
-      pixels_to_input(program_->model().preprocessing, input.name, desc.dims,
-                      static_cast<const uint8_t*>(inputs[i].data), to, pool_);
+    std::byte* to = arena + plan.offset(value);
+    const std::string& name = program_->values()[value].name;
+    if (inputs[i].pixels && desc.dtype == DType::f32) {
+      pixels_to_input(program_->model().preprocessing, name, desc.dims, static_cast<const uint8_t*>(inputs[i].data),
+                      reinterpret_cast<float*>(to), pool_);
       continue;
     }
-    if (check_finite_ && !all_finite(static_cast<const float*>(inputs[i].data), desc.dims.count()))
+    if (inputs[i].dtype != desc.dtype || inputs[i].pixels)
+      fail(ErrorCode::shape, "input '", name, "' was given as ",
+           inputs[i].pixels ? "pixels" : dtype_name(inputs[i].dtype), "; the model takes ", dtype_name(desc.dtype));
+    if (check_finite_ && desc.dtype == DType::f32 &&
+        !all_finite(static_cast<const float*>(inputs[i].data), desc.dims.count()))
       fail(ErrorCode::invalid_argument, "input '", program_->values()[value].name,
            "' holds NaN or infinity, and check_finite is on");
     if (plan.is_fused(i)) continue;  // its Quantize reads the caller's memory
     const CopyBox box{desc.dims, memory_strides(desc.dims), logical_strides(desc.dims)};
-    copy_box(box, to, inputs[i].data, sizeof(float), pool_);
+    copy_box(box, to, inputs[i].data, dtype_bytes(desc.dtype), pool_);
+    if (desc.dtype == DType::b8)  // a caller's truth may be any byte but 0; operators know 1 only
+      std::transform(to, to + desc.bytes(), to, [](std::byte b) { return std::byte{b != std::byte{0}}; });
   }
 }
 
@@ -252,7 +258,7 @@ void Session::run_step(const Plan& plan, size_t step, std::span<const InputView>
                .pool = pool_});
 }
 
-void Session::run(std::span<const InputView> inputs, std::span<float* const> outputs) {
+void Session::run(std::span<const InputView> inputs, std::span<void* const> outputs) {
   with_memory_errors([&] {
     const FloatMode mode;
     const std::vector<Dims> dims = dims_of(inputs);

@@ -25,11 +25,12 @@ struct SessionOptions {
   bool check_finite = false;  // NaN and infinities in float inputs and before quantization are errors
 };
 
-// One input of a run. float32 in logical order, or pixels.
+// One input of a run: of the model's dtype in logical order, or pixels where that is float32.
 struct InputView {
   const void* data = nullptr;
-  Dims dims;            // logical order (N, C, H, W), for pixels too
-  bool pixels = false;  // uint8 in N, H, W, C order; the file's preprocessing turns them into float32
+  Dims dims;                 // logical order (N, C, H, W), for pixels too
+  bool pixels = false;       // uint8 in N, H, W, C order; the file's preprocessing turns them into float32
+  DType dtype = DType::f32;  // of the data
 };
 
 // What a step is and does, for people.
@@ -50,7 +51,7 @@ struct StepRow {
 
 struct TracedTensor {
   std::string name;
-  DType dtype = DType::f32;  // f32, or levels: uint8 u = q - lo
+  DType dtype = DType::f32;  // levels: uint8 u = q - lo
   Dims dims;
   std::vector<std::byte> data;  // logical order
 };
@@ -73,8 +74,9 @@ class Session {
   // The sizes of the outputs for these sizes of the inputs.
   std::vector<Dims> output_dims(std::span<const Dims> inputs);
 
-  // Runs on the caller's memory. Output i has output_dims()[i].count() float32 elements in logical order.
-  void run(std::span<const InputView> inputs, std::span<float* const> outputs);
+  // Runs on the caller's memory. Output i has output_dims()[i].count() elements of output_dtype(i) in logical order.
+  void run(std::span<const InputView> inputs, std::span<void* const> outputs);
+  [[nodiscard]] DType output_dtype(size_t i) const { return program_->values()[program_->outputs()[i]].desc.dtype; }
 
   // Runs once and keeps activations: those named, or all where `names` is empty. An unknown name is an error.
   std::vector<TracedTensor> trace(std::span<const InputView> inputs, std::span<const std::string> names);

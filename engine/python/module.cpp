@@ -9,6 +9,7 @@
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/cpu.h"
@@ -32,8 +33,7 @@ using namespace nb::literals;
 namespace fewbins {
 namespace {
 
-using Input = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
-using FloatArray = nb::ndarray<nb::numpy, float, nb::c_contig>;
+using Input = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Shapes = std::vector<std::vector<int64_t>>;
 
 std::span<const std::byte> bytes_of(const nb::bytes& bytes) {
@@ -42,14 +42,44 @@ std::span<const std::byte> bytes_of(const nb::bytes& bytes) {
 
 nb::bytes to_bytes(const std::vector<std::byte>& bytes) { return nb::bytes(bytes.data(), bytes.size()); }
 
+DType dtype_of(nb::dlpack::dtype dtype) {
+  if (dtype == nb::dtype<float>()) return DType::f32;
+  if (dtype == nb::dtype<uint8_t>()) return DType::u8;
+  if (dtype == nb::dtype<bool>()) return DType::b8;
+  if (dtype == nb::dtype<int32_t>()) return DType::i32;
+  if (dtype == nb::dtype<int64_t>()) return DType::i64;
+  fail(ErrorCode::invalid_argument, "an input array is not float32, bool, uint8, int32 or int64");
+}
+
 std::vector<InputView> views_of(const std::vector<Input>& arrays) {
   std::vector<InputView> views;
   for (const Input& array : arrays) {
     std::vector<int64_t> sizes;
     for (size_t axis = 0; axis < array.ndim(); ++axis) sizes.push_back(static_cast<int64_t>(array.shape(axis)));
-    views.push_back({array.data(), Dims::from(sizes), false});
+    views.push_back({array.data(), Dims::from(sizes), false, dtype_of(array.dtype())});
   }
   return views;
+}
+
+// Calls visit(Element{}) with the C++ type of a dtype's elements.
+template <class Visit>
+auto with_element(DType dtype, Visit&& visit) {
+  switch (dtype) {
+    case DType::b8:
+      return visit(bool{});
+    case DType::i32:
+      return visit(int32_t{});
+    case DType::i64:
+      return visit(int64_t{});
+    case DType::levels:
+    case DType::u8:
+      return visit(uint8_t{});
+    case DType::i8:
+      return visit(int8_t{});
+    case DType::f32:
+      break;
+  }
+  return visit(float{});
 }
 
 std::vector<Dims> dims_of(const Shapes& shapes) {
@@ -58,35 +88,41 @@ std::vector<Dims> dims_of(const Shapes& shapes) {
   return dims;
 }
 
-// A NumPy array that owns its memory. `Element` is float or uint8_t.
+// A NumPy array that owns its memory.
 template <class Element>
-nb::object owning_array(std::unique_ptr<Element[]> data, const Dims& dims) {
+nb::object owning_array(std::unique_ptr<std::byte[]> data, const Dims& dims) {
   std::array<size_t, kMaxRank> shape{};
   for (int axis = 0; axis < dims.rank; ++axis) shape[static_cast<size_t>(axis)] = static_cast<size_t>(dims[axis]);
-  Element* elements = data.get();
-  const nb::capsule owner(data.release(), [](void* p) noexcept { delete[] static_cast<Element*>(p); });
-  return nb::cast(
-      nb::ndarray<nb::numpy, Element, nb::c_contig>(elements, static_cast<size_t>(dims.rank), shape.data(), owner));
+  std::byte* bytes = data.get();
+  const nb::capsule owner(data.release(), [](void* p) noexcept { delete[] static_cast<std::byte*>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, Element, nb::c_contig>(reinterpret_cast<Element*>(bytes),
+                                                                static_cast<size_t>(dims.rank), shape.data(), owner));
+}
+
+nb::object owning_array(DType dtype, std::unique_ptr<std::byte[]> data, const Dims& dims) {
+  return with_element(dtype, [&](auto element) { return owning_array<decltype(element)>(std::move(data), dims); });
 }
 
 nb::list run(Session& session, const std::vector<Input>& arrays) {
   const std::vector<InputView> inputs = views_of(arrays);
   std::vector<Dims> dims;
-  std::vector<std::unique_ptr<float[]>> outputs;
+  std::vector<std::unique_ptr<std::byte[]>> outputs;
   {
     const nb::gil_scoped_release release;
     std::vector<Dims> input_dims;
     for (const InputView& input : inputs) input_dims.push_back(input.dims);
     dims = session.output_dims(input_dims);
-    std::vector<float*> pointers;
-    for (const Dims& one : dims) {
-      outputs.push_back(std::make_unique_for_overwrite<float[]>(static_cast<size_t>(one.count())));
+    std::vector<void*> pointers;
+    for (size_t i = 0; i < dims.size(); ++i) {
+      const TensorDesc desc{session.output_dtype(i), dims[i], {}};
+      outputs.push_back(std::make_unique_for_overwrite<std::byte[]>(desc.bytes()));
       pointers.push_back(outputs.back().get());
     }
     session.run(inputs, pointers);
   }
   nb::list arrays_out;
-  for (size_t i = 0; i < outputs.size(); ++i) arrays_out.append(owning_array(std::move(outputs[i]), dims[i]));
+  for (size_t i = 0; i < outputs.size(); ++i)
+    arrays_out.append(owning_array(session.output_dtype(i), std::move(outputs[i]), dims[i]));
   return arrays_out;
 }
 
@@ -101,16 +137,9 @@ nb::dict trace(Session& session, const std::vector<Input>& arrays,
     tensors = session.trace(inputs, names.value_or(std::vector<std::string>{}));
   }
   for (TracedTensor& tensor : tensors) {
-    const auto count = static_cast<size_t>(tensor.dims.count());
-    if (tensor.dtype == DType::f32) {
-      auto data = std::make_unique_for_overwrite<float[]>(count);
-      std::memcpy(data.get(), tensor.data.data(), tensor.data.size());
-      result[tensor.name.c_str()] = owning_array(std::move(data), tensor.dims);
-    } else {
-      auto data = std::make_unique_for_overwrite<uint8_t[]>(count);
-      std::memcpy(data.get(), tensor.data.data(), tensor.data.size());
-      result[tensor.name.c_str()] = owning_array(std::move(data), tensor.dims);
-    }
+    auto data = std::make_unique_for_overwrite<std::byte[]>(tensor.data.size());
+    std::ranges::copy(tensor.data, data.get());
+    result[tensor.name.c_str()] = owning_array(tensor.dtype, std::move(data), tensor.dims);
     tensor.data = {};
   }
   return result;
@@ -199,9 +228,10 @@ void define_session(nb::module_& module) {
   nb::class_<Session>(module, "Session", "A loaded model; see fewbins.Session. Runs may overlap in several threads.")
       .def(nb::new_(&open_session), "source"_a, "threads"_a = 0, "isa"_a = "", "kernel"_a = "",
            "check_finite"_a = false)
-      .def("run", &run, "inputs"_a.noconvert(), "Float32 arrays in, float32 arrays out; the GIL is released.")
+      .def("run", &run, "inputs"_a.noconvert(),
+           "Arrays of the inputs' dtypes in, of the outputs' dtypes out; the GIL is released.")
       .def("trace", &trace, "inputs"_a.noconvert(), "names"_a = nb::none(),
-           "Every activation (or those named) by name: float32, or uint8 u = q - lo, in logical order.")
+           "Every activation (or those named) by name, of its dtype (levels: uint8 u = q - lo), in logical order.")
       .def_prop_ro("inputs", [](const Session& s) { return tensor_rows(s, s.program().inputs()); })
       .def_prop_ro("outputs", [](const Session& s) { return tensor_rows(s, s.program().outputs()); })
       .def_prop_ro("threads", &Session::threads)

@@ -64,7 +64,8 @@ class ModelBytes {
   ModelBytes& constant(const char* name, const char* dtype, const boost::json::array& shape,
                        const std::vector<T>& values, const char* affine = nullptr) {
     static const std::map<std::string, std::string> kNames = {{"float32", "F32"}, {"levels", "U8"}, {"int8", "I8"},
-                                                              {"uint8", "U8"},    {"int32", "I32"}, {"int64", "I64"}};
+                                                              {"uint8", "U8"},    {"int32", "I32"}, {"int64", "I64"},
+                                                              {"bool", "U8"}};
     const auto bytes = std::as_bytes(std::span(values));
     Stored one{kNames.at(dtype), shape, {bytes.begin(), bytes.end()}};
     boost::json::object row{

@@ -183,7 +183,9 @@ BOOST_AUTO_TEST_CASE(the_graph_is_checked) {
   refused(relu_model(), [](ModelBytes& m) { set(m.graph(), "inputs", R"(["x","x"])"); }, "named twice");
   refused(relu_model(), [](ModelBytes& m) { set(m.graph(), "inputs", "[]"); }, "no inputs");
   refused(relu_model(), [](ModelBytes& m) { set(m.graph(), "outputs", R"(["q"])"); }, "graph output 'q'");
-  refused(quantized_model(), [](ModelBytes& m) { set(m.graph(), "outputs", R"(["yq"])"); }, "outputs are float32");
+  refused(
+      quantized_model(), [](ModelBytes& m) { set(m.graph(), "outputs", R"(["yq"])"); },
+      "whose meaning a caller cannot know");
   refused(relu_model(), [](ModelBytes& m) { m.tensor("x", R"([1,2,3,4,5,6,7,8,9])"); }, "the limit is 8");
   refused(relu_model(), [](ModelBytes& m) { m.tensor("x", R"([1,-2])"); }, "must be an integer");
   refused(relu_model(), [](ModelBytes& m) { m.tensor("x", R"([1,2.5])"); }, "must be an integer");
@@ -191,10 +193,13 @@ BOOST_AUTO_TEST_CASE(the_graph_is_checked) {
   refused(
       relu_model(),
       [](ModelBytes& m) {
-        m.constant<int32_t>("k", "int32", {1}, {1});
+        m.constant<int8_t>("k", "int8", {1}, {1});
         set(m.node(0), "inputs", R"(["k"])");
       },
-      "float32 or levels");
+      "which only params are");
+  refused(
+      relu_model(), [](ModelBytes& m) { m.constant<uint8_t>("k", "bool", {3}, {0, 1, 2}); },
+      "is bool and holds bytes other than 0 and 1");
 }
 
 BOOST_AUTO_TEST_CASE(activation_affines_are_checked) {

@@ -33,7 +33,7 @@ std::vector<float> run_one(Session& session, const std::vector<float>& x, const 
   const std::vector<Dims> in = {dims};
   std::vector<float> y(static_cast<size_t>(session.output_dims(in)[0].count()));
   const InputView input = view(x, dims);
-  float* const output = y.data();
+  void* const output = y.data();
   session.run({&input, 1}, {&output, 1});
   return y;
 }
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(an_input_that_has_another_reader_than_its_quantize_is_kept)
   std::vector<float> y(expected.size());
   std::vector<float> n(x.size());
   const InputView input = view(x, dims);
-  float* const outputs[] = {y.data(), n.data()};
+  void* const outputs[] = {y.data(), n.data()};
   session->run({&input, 1}, outputs);
   BOOST_TEST((y == expected));
   BOOST_TEST(n[7] == -x[7]);
@@ -270,7 +270,7 @@ BOOST_AUTO_TEST_CASE(sharing_memory_changes_no_value) {
   std::vector<float> z(x.size());
   std::vector<float> a(x.size());
   const InputView input = view(x, dims);
-  float* const outputs[] = {y.data(), z.data(), a.data()};
+  void* const outputs[] = {y.data(), z.data(), a.data()};
   session->run({&input, 1}, outputs);
   for (size_t i = 0; i < x.size(); ++i) {
     BOOST_TEST(y[i] == 2.0F * (std::fabs(x[i]) + x[i]));
@@ -381,7 +381,7 @@ BOOST_AUTO_TEST_CASE(an_empty_batch_has_an_empty_result) {
   const std::vector<Dims> in = {Dims{0, 2, 4, 5}};
   BOOST_TEST((session->output_dims(in)[0] == Dims{0, 3, 4, 5}));
   const InputView input{nullptr, in[0], false};
-  float* const output = nullptr;
+  void* const output = nullptr;
   BOOST_CHECK_NO_THROW(session->run({&input, 1}, {&output, 1}));
   const std::vector<TracedTensor> traced = session->trace({&input, 1}, {});
   BOOST_TEST(traced.size() == 4U);
@@ -417,7 +417,7 @@ BOOST_AUTO_TEST_CASE(pixels_go_through_the_files_preprocessing) {
   const std::vector<uint8_t> pixels = {1, 2, 3, 4, 5, 6, 7, 8, 9, 200, 210, 220};
   const InputView input{pixels.data(), Dims{1, 3, 2, 2}, true};
   std::vector<float> y(12);
-  float* const output = y.data();
+  void* const output = y.data();
   session->run({&input, 1}, {&output, 1});
   for (size_t c = 0; c < 3; ++c)
     for (size_t p = 0; p < 4; ++p) {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reference: runs a float or a quantized graph in plain NumPy, to the last bit of docs/numerics.md.
 
-A value is a float32 array, or, for a tensor of levels, an int32 array of signed levels `q`.
+A value is an array of the tensor's dtype, or, for a tensor of levels, an int32 array of signed levels `q`.
 
 >>> import numpy as np
 >>> from fewbins.graph import Graph, Node, Tensor
@@ -21,6 +21,7 @@ import numpy as np
 
 from fewbins.errors import GraphError, ShapeError
 from fewbins.graph import Graph, Node, Tensor
+from fewbins.graph.types import STORAGE
 from fewbins.numerics import from_memory
 from fewbins.ops import REGISTRY, infer_node
 from fewbins.ops.dtypes import check_dtypes
@@ -40,7 +41,8 @@ def run(
 
     Args:
         graph: float or quantized, its nodes in topological order.
-        inputs: float32 arrays, by name or in the order of `graph.inputs`; axes as in ONNX (N, C, H, W).
+        inputs: arrays of the inputs' dtypes, float32 as a rule, by name or in the order of `graph.inputs`; axes as in
+            ONNX (N, C, H, W).
         until: a tensor at which to stop; nothing after it is computed.
         trace: give every activation, not only the outputs.
 
@@ -48,7 +50,7 @@ def run(
         Values by tensor name: with `trace` the inputs and everything computed, else the graph's outputs, or `until`.
 
     Raises:
-        ShapeError: an input is missing, unknown, not float32, or of a shape that the graph does not take.
+        ShapeError: an input is missing, unknown, of another dtype, or of a shape that the graph does not take.
         GraphError: `until` is no activation of the graph.
     """
     values = _checked_inputs(graph, inputs)
@@ -90,7 +92,8 @@ def run_node(graph: Graph, node: Node, values: Sequence[Array] | Mapping[str, Ar
     params = {role: graph.tensors[name].shape for role, name in node.params.items()}
     infer_node(node, [operand.shape for operand in operands], params)
     check_dtypes(node, graph)
-    return REGISTRY[node.op].oracle(node, operands, graph)
+    # NumPy makes scalars of arrays of rank 0.
+    return [np.asarray(result) for result in REGISTRY[node.op].oracle(node, operands, graph)]
 
 
 def value_of(graph: Graph, name: str, values: Mapping[str, Array]) -> Array:
@@ -122,8 +125,8 @@ def _checked_inputs(graph: Graph, inputs: Mapping[str, Array] | Sequence[Array])
     sizes: dict[str, int] = {}
     for name in graph.inputs:
         value, shape = inputs[name], graph.tensors[name].shape
-        if value.dtype != np.float32:
-            raise ShapeError(f"input '{name}' has dtype {value.dtype}; give float32")
+        if value.dtype != STORAGE[graph.tensors[name].dtype]:
+            raise ShapeError(f"input '{name}' has dtype {value.dtype}; give {graph.tensors[name].dtype}")
         fits = value.ndim == len(shape)
         for size, dim in zip(value.shape, shape, strict=False):
             if isinstance(dim, int):

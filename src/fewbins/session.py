@@ -22,6 +22,15 @@ from fewbins.graph import Graph, Shape
 from fewbins.graph.show import html_table, shape_text, short_name, signature
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NUMPY_DTYPES = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(bool)": np.dtype(np.bool_),
+    "tensor(uint8)": np.dtype(np.uint8),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(int64)": np.dtype(np.int64),
+}
+"""What inputs and outputs may be, by ONNX Runtime's words for it."""
+
 Feed = Array | Sequence[Array] | Mapping[str, Array]
 
 
@@ -146,14 +155,15 @@ class Session:
         """Run once.
 
         Args:
-            feed: a float32 array (models with one input), a list in the order of the inputs, or a dict by name. Tensors
-                of torch and the like stand for arrays.
+            feed: an array of the input's type, float32 as a rule (models with one input), a list in the order of the
+                inputs, or a dict by name. Tensors of torch and the like stand for arrays.
             pixels: for models that carry their preprocessing: the layout of arrays that are pictures of uint8, "NHWC"
                 or "NCHW"; they become inputs as the preprocessing says.
 
         Returns:
-            A float32 array, or a dict by name where the model has several outputs. To a type checker an array gives an
-            array; for a model of one input and several outputs, give a dict, whose result may be either.
+            An array of the output's type (float32 as a rule; indices are int64, masks bool), or a dict by name where the
+            model has several outputs. To a type checker an array gives an array; for a model of one input and several
+            outputs, give a dict, whose result may be either.
 
         Raises:
             ShapeError: a wrong name, dtype, rank or size; says what was expected.
@@ -252,9 +262,12 @@ class Session:
             array = as_array(given)
             if isinstance(array, np.ndarray) and array.dtype == np.uint8 and info.type == "tensor(float)":
                 array = from_pixels(array, info.name, self._preprocessing, pixels)
-            if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+            wanted_dtype = NUMPY_DTYPES[info.type]
+            if not isinstance(array, np.ndarray) or array.dtype != wanted_dtype:
                 kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-                raise ShapeError(f"input '{info.name}' is {kind}; it must be a float32 array: x.astype(numpy.float32)")
+                raise ShapeError(
+                    f"input '{info.name}' is {kind}; it must be a {wanted_dtype} array: x.astype(numpy.{wanted_dtype})"
+                )
             wanted: Shape = tuple(info.shape)
             fits = array.ndim == len(wanted) and all(
                 isinstance(w, str) or w == n for w, n in zip(wanted, array.shape, strict=True)
@@ -262,12 +275,13 @@ class Session:
             if not fits:
                 text = ", ".join(str(n) for n in wanted)
                 raise ShapeError(f"input '{info.name}' has shape {array.shape}; the model takes ({text})")
-            arrays.append(np.ascontiguousarray(array))
+            arrays.append(np.asarray(array, order="C"))
         return arrays
 
 
 def _info(row: Mapping[str, Any]) -> TensorInfo:
-    return TensorInfo(row["name"], "tensor(float)", list(row["shape"]))
+    kind = "float" if row["dtype"] == "float32" else row["dtype"]
+    return TensorInfo(row["name"], f"tensor({kind})", list(row["shape"]))
 
 
 def _check_options(threads: object, isa: object, kernel: object) -> None:

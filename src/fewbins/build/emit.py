@@ -128,7 +128,7 @@ class _Emitter:
 
     def _constant(self, name: str, data: Array, affine: Affine | None = None, dtype: str | None = None) -> str:
         name = self._names.fresh(name)
-        self._tensors[name] = Tensor.constant(name, np.ascontiguousarray(data), dtype=dtype, affine=affine)
+        self._tensors[name] = Tensor.constant(name, np.asarray(data, order="C"), dtype=dtype, affine=affine)
         return name
 
     # Between the two worlds ------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ STORAGE: Mapping[str, np.dtype[Any]] = MappingProxyType(
         "uint8": np.dtype(np.uint8),
         "int32": np.dtype(np.int32),
         "int64": np.dtype(np.int64),
+        "bool": np.dtype(np.bool_),
     }
 )
 
@@ -47,7 +48,7 @@ class Tensor:
         name: unique in its graph.
         shape: sizes; a string is a size that is only known at run time. Equal strings are equal sizes,
             except those that start with "?", each of which is unknown by itself.
-        dtype: "float32" or "levels" for activations; constants may also be int8, uint8, int32 and int64.
+        dtype: "float32", "levels", "bool", "uint8", "int32" or "int64"; constants may also be "int8".
         affine: what the integers mean; None for float32 and for plain integers such as biases.
         data: the values of a constant, else None. A "levels" constant holds u = q - lo as uint8.
     """

@@ -16,7 +16,15 @@ ALIGNMENT = 64
 CRC_MARK = ',"crc32c":"'  # the header text ends in this, eight hex digits and '"}'
 
 # dtype of a constant -> its name in a safetensors file
-SAFETENSORS_DTYPE = {"float32": "F32", "levels": "U8", "int8": "I8", "uint8": "U8", "int32": "I32", "int64": "I64"}
+SAFETENSORS_DTYPE = {
+    "float32": "F32",
+    "levels": "U8",
+    "int8": "I8",
+    "uint8": "U8",
+    "int32": "I32",
+    "int64": "I64",
+    "bool": "U8",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +32,7 @@ class FileContents:
     """A graph and what travels with it.
 
     Attributes:
-        graph: float or quantized; inputs and outputs are float32.
+        graph: float or quantized; inputs and outputs hold anything but levels.
         scheme: the canonical scheme string.
         preprocessing: how an image becomes the input, or None; fields as in `fewbins.Preprocessing`.
         labels: class names in the order of the outputs, or None.

@@ -47,6 +47,7 @@ from fewbins.model_file.contents import (
 from fewbins.model_file.write import crc_hex
 from fewbins.numerics import Affine
 from fewbins.ops import attrs_from_json
+from fewbins.ops.dtypes import PLAIN
 
 Json = dict[str, Any]
 Stored = dict[str, Mapping[str, Any]]
@@ -108,7 +109,7 @@ def _parse(data: bytes) -> FileContents:
     for key, row in graph_row["tensors"].items():
         _check_name(key)
         _need(key not in tensors, f"tensor '{key}' is an activation and a constant at once")
-        _need(row["dtype"] in ("float32", "levels"), f"tensor '{key}' has dtype '{row['dtype']}'")
+        _need(row["dtype"] in (*PLAIN, "levels"), f"tensor '{key}' has dtype '{row['dtype']}'")
         affine = _affine(row["affine"], scales, arrays, weight_scales) if row["dtype"] == "levels" else None
         tensors[key] = Tensor(key, _symbolic_shape(key, row["shape"]), row["dtype"], affine)
     for key in weight_scales:
@@ -221,6 +222,14 @@ def _decode_all(rows: dict[str, Json], stored: Stored, limit: int) -> dict[str, 
 def _decode(key: str, row: Json, entry: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[Any]]:
     blob = bytes(entry["data"])
     _need(crc_hex(blob) == row["crc32c"], f"constant '{key}' fails its checksum; the file is corrupt")
+    values = _decoded(key, row, entry, blob)
+    if row["dtype"] != "bool":
+        return values
+    _need(values.view(np.uint8).max(initial=0) <= 1, f"constant '{key}' is bool and holds bytes other than 0 and 1")
+    return values
+
+
+def _decoded(key: str, row: Json, entry: Mapping[str, Any], blob: bytes) -> np.ndarray[Any, np.dtype[Any]]:
     dtype, shape, encoding = STORAGE[row["dtype"]], tuple(row["shape"]), row["encoding"]
     count = math.prod(shape)
     if encoding == "raw":

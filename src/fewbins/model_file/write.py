@@ -197,7 +197,7 @@ def _constants(graph: Graph, scales: _Scales) -> list[Tensor]:
 
 def _encode(tensor: Tensor, scales: _Scales) -> tuple[dict[str, Any], tuple[str, tuple[int, ...], Bytes]]:
     """The smallest of raw bytes, nibbles (values 0..15) and entropy-coded bytes."""
-    data = np.ascontiguousarray(tensor.value)
+    data = np.asarray(tensor.value, order="C")
     raw = data.tobytes()
     encoding, blob = "raw", raw
     if data.dtype.itemsize == 1 and data.size:

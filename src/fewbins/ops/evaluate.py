@@ -11,7 +11,7 @@ import numpy as np
 from fewbins.graph import Graph, Node, Tensor
 from fewbins.numerics import Affine
 from fewbins.ops.base import REGISTRY, Array
-from fewbins.ops.dtypes import check_dtypes
+from fewbins.ops.dtypes import PLAIN, check_dtypes, expected_dtypes
 from fewbins.ops.infer import infer_shapes
 
 
@@ -30,28 +30,37 @@ def single_node(
     Args:
         op: the operator.
         attrs: its attributes.
-        inputs: arrays or nested lists: float32, or signed levels where the input has an affine.
+        inputs: arrays of bool or integers, or what becomes float32, or signed levels where the input has an affine.
         affines: the affine of each input, None for float32; shorter lists are filled up with None.
         output: the affine of the output, None for float32.
         params: arrays by role.
         weight_affine: the affine of the param "weight", where it is stored in integers.
     """
     given = [*affines, *[None] * (len(inputs) - len(affines))]
-    values: list[Array] = [
-        np.asarray(value, dtype=np.float32 if affine is None else np.int32)
-        for value, affine in zip(inputs, given, strict=True)
-    ]
+    values: list[Array] = [_value(value, affine) for value, affine in zip(inputs, given, strict=True)]
     tensors: dict[str, Tensor] = {}
     for index, (value, affine) in enumerate(zip(values, given, strict=True)):
-        tensors[f"x{index}"] = Tensor(f"x{index}", value.shape, "float32" if affine is None else "levels", affine)
+        tensors[f"x{index}"] = Tensor(
+            f"x{index}", value.shape, value.dtype.name if affine is None else "levels", affine
+        )
     names = {role: f"{role}_of_node" for role in params or {}}
     for role, data in (params or {}).items():
         affine = weight_affine if role == "weight" else None
         tensors[names[role]] = Tensor.constant(names[role], np.asarray(data), affine=affine)
-    tensors["y"] = Tensor("y", (), "float32" if output is None else "levels", output)
     operands = tuple(f"x{index}" for index in range(len(values)))
-    graph = Graph((Node(op, "node", operands, ("y",), attrs, names),), tensors, operands, ("y",))
+    node = Node(op, "node", operands, ("y",), attrs, names)
+    made = expected_dtypes(node, [tensors[name].dtype for name in operands])[1][0]
+    tensors["y"] = Tensor("y", (), made if output is None else "levels", output)
+    graph = Graph((node,), tensors, operands, ("y",))
     return infer_shapes(graph), values
+
+
+def _value(value: Any, affine: Affine | None) -> Array:
+    """Signed levels where there is an affine; arrays of bool and of integers as they are; anything else is float32."""
+    if affine is not None:
+        return np.asarray(value, dtype=np.int32)
+    plain = isinstance(value, np.ndarray) and value.dtype.name in PLAIN
+    return value if plain else np.asarray(value, dtype=np.float32)
 
 
 def evaluate(op: str, attrs: Any, inputs: Sequence[Any], **tensors: Any) -> Array:
@@ -63,4 +72,4 @@ def evaluate(op: str, attrs: Any, inputs: Sequence[Any], **tensors: Any) -> Arra
     """
     graph, values = single_node(op, attrs, inputs, **tensors)
     check_dtypes(graph.nodes[0], graph)
-    return REGISTRY[op].oracle(graph.nodes[0], values, graph)[0]
+    return np.asarray(REGISTRY[op].oracle(graph.nodes[0], values, graph)[0])

@@ -101,4 +101,4 @@ def slice_(node: Node, inputs: Sequence[Array], graph: Graph) -> list[Array]:
     y = inputs[0]
     for start, end, axis, step in _ranges(node.attrs):
         y = np.take(y, np.asarray(positions(start, end, step, y.shape[axis])), axis=axis)
-    return [np.ascontiguousarray(y)]
+    return [np.asarray(y, order="C")]

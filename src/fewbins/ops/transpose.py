@@ -45,4 +45,4 @@ def infer_transpose(node: Node, inputs: Sequence[Shape], params: Mapping[str, Sh
 @register("Transpose", infer_transpose)
 def transpose(node: Node, inputs: Sequence[Array], graph: Graph) -> list[Array]:
     """Elements move, floats or levels: output axis i is input axis perm[i]."""
-    return [np.ascontiguousarray(inputs[0].transpose(node.attrs.perm))]
+    return [np.asarray(inputs[0].transpose(node.attrs.perm), order="C")]
