@@ -161,9 +161,9 @@ class Session:
                 or "NCHW"; they become inputs as the preprocessing says.
 
         Returns:
-            An array of the output's type (float32 as a rule; indices are int64, masks bool), or a dict by name where the
-            model has several outputs. To a type checker an array gives an array; for a model of one input and several
-            outputs, give a dict, whose result may be either.
+            An array of the output's type (float32 as a rule; indices are int64, masks bool), or a dict by name where
+            the model has several outputs. To a type checker an array gives an array; for a model of one input and
+            several outputs, give a dict, whose result may be either.
 
         Raises:
             ShapeError: a wrong name, dtype, rank or size; says what was expected.

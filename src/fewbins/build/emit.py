@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fewbins.build.constants import Constants, mean_rule, requantize_constants
-from fewbins.build.plan import Plan, channel_factors, is_table
+from fewbins.build.plan import LOOKS_AT_LEVELS, channel_factors, is_table, Plan
 from fewbins.build.weights import LayerWeights
 from fewbins.graph import Graph, Node, Tensor
 from fewbins.levels import Levels
@@ -118,7 +118,8 @@ class _Emitter:
         shape = self._source.tensors[name].shape
         new = self._forms[name, form]
         affine = self._affines[name] if form == "levels" else None
-        self._tensors[new] = Tensor(new, shape, "float32" if affine is None else "levels", affine)
+        dtype = self._source.tensors[name].dtype if affine is None else "levels"
+        self._tensors[new] = Tensor(new, shape, dtype, affine)
         return new
 
     def _add(self, op: str, name: str, inputs: tuple[str, ...], output: str, attrs: Any, params: Constants) -> None:
@@ -246,6 +247,9 @@ class _Emitter:
             self._weighted(node, output, affine)
         elif keeps_levels(node):
             inputs = tuple(self._levels_operand(name, self._affines[node.output]) for name in node.inputs)
+            self._add(node.op, node.name, inputs, output, node.attrs, {})
+        elif node.op in LOOKS_AT_LEVELS:
+            inputs = tuple(self._forms[name, "levels"] for name in node.inputs)
             self._add(node.op, node.name, inputs, output, node.attrs, {})
         elif node.op in ("AveragePool", "Reduce"):
             self._mean(node, output, affine)

@@ -8,7 +8,7 @@ float works in float, so that no precision is lost on the way to an output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from fewbins.errors import SchemeError
@@ -21,6 +21,9 @@ from fewbins.passes.share_scales import keeps_levels, share_scales
 from fewbins.scheme import LayerInfo, LayerScheme, Role, Scheme
 
 EIGHT_BITS = Levels.of(256)
+
+LOOKS_AT_LEVELS = ("ArgReduce", "Compare")
+"""Operators that give the same on levels as on what they stand for, and no levels themselves."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,11 @@ def make_plan(graph: Graph, layers: Mapping[str, LayerScheme], base: LayerScheme
         layers: from `resolve_layers`.
         base: the scheme of nodes without weights.
     """
-    integer, with_levels, floats = _forms(graph, _integer_candidates(graph, layers, base))
+    candidates = _integer_candidates(graph, layers, base)
+    integer, with_levels, floats = _forms(graph, candidates)
+    looking = _looking(graph, integer, with_levels)
+    if looking:
+        integer, with_levels, floats = _forms(graph, candidates, looking)
     nodes = [node for node in graph.nodes if node.name in integer]
     joined = share_scales(graph, nodes)
     groups = {name: joined.get(name, name) for name in graph.tensors if name in with_levels}
@@ -191,15 +198,44 @@ def _integer_candidates(graph: Graph, layers: Mapping[str, LayerScheme], base: L
     return found
 
 
-def _forms(graph: Graph, candidates: set[str]) -> tuple[frozenset[str], set[str], frozenset[str]]:
-    """The integer nodes, the tensors that exist in levels, and those that exist in float32.
+def _looking(graph: Graph, integer: frozenset[str], with_levels: set[str]) -> set[str]:
+    """Nodes that compare what is there in levels anyway, and so compare levels.
 
-    Walked from the end: what a node's readers want is known when the node's turn comes.
+    Of two tensors that are compared, both must be there in levels that mean the same, and one must be computed so: a
+    peak, `s == maxpool(s)`, is then found although one of the two was rounded on its way.
+    """
+
+    def is_native(name: str) -> bool:
+        producer = graph.producer(name)
+        return name in with_levels and producer is not None and producer.name in integer
+
+    joined = share_scales(graph, [node for node in graph.nodes if node.name in integer])
+    found = set()
+    for node in graph.nodes:
+        if node.op in LOOKS_AT_LEVELS and all(name in with_levels for name in node.inputs):
+            alike = len({joined.get(name, name) for name in node.inputs}) == 1
+            if alike and any(is_native(name) for name in node.inputs):
+                found.add(node.name)
+    return found
+
+
+def _forms(
+    graph: Graph, candidates: set[str], looking: Set[str] = frozenset()
+) -> tuple[frozenset[str], set[str], frozenset[str]]:
+    """The integer nodes, the tensors that exist in levels, and those that exist in their own type, float32 as a rule.
+
+    Walked from the end: what a node's readers want is known when the node's turn comes. Nodes that are `looking` read
+    levels that other nodes want, too.
     """
     integer: set[str] = set()
     with_levels: set[str] = set()
     floats = set(graph.inputs) | set(graph.outputs)
     for node in reversed(graph.nodes):
+        if node.name in looking:
+            integer.add(node.name)
+            floats.update(node.outputs)
+            with_levels.update(node.inputs)
+            continue
         wanted = any(name in with_levels for name in node.outputs)
         if node.name not in candidates or not (wanted or node.op in WEIGHTED or _sums_to_float(graph, node)):
             floats.update(name for slot, name in enumerate(node.inputs) if not reads_sizes_only(node, slot))

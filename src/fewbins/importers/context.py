@@ -20,6 +20,8 @@ from fewbins.importers.sizes import Size, Symbol, from_dim
 from fewbins.importers.values import BROKEN, Activation, Array, Broken, Constant, OnnxNode, Value, to_sizes
 from fewbins.numerics import flush_subnormals
 from fewbins.ops import REGISTRY, ReshapeAttrs, infer_node
+from fewbins.ops.dtypes import PLAIN, expected_dtypes
+from fewbins.ops.grid import reads_sizes_only
 from fewbins.ops.shapes import UNKNOWN, is_unknown
 
 # The most elements that a constant folded at import may have: 64 MiB of float32.
@@ -94,8 +96,18 @@ class Context:
         if isinstance(value, Constant) and (value.symbolic or value.data.dtype != np.float32):
             kind = "integer" if value.symbolic and not value.floating else value.data.dtype
             raise NodeError(f"input {slot} is {kind}; only float32 can be computed here, export in float32")
+        if isinstance(value, Activation) and value.dtype != "float32":
+            raise NodeError(f"input {slot} is {value.dtype}; only float32 can be computed here, cast it to float32")
         if rank is not None and len(value.shape) != rank:
             raise NodeError(f"input {slot} has rank {len(value.shape)}, only rank {rank} is supported; reshape it")
+        return value
+
+    def operand(self, node: OnnxNode, slot: int) -> Activation | Constant:
+        """An operand of any type that a tensor may have, constant or not."""
+        value = self.input(node, slot)
+        if isinstance(value, Constant) and (value.symbolic or value.data.dtype.name not in PLAIN):
+            kind = "made of free sizes" if value.symbolic else value.data.dtype
+            raise NodeError(f"input {slot} is {kind}; only {', '.join(PLAIN)} can be computed at run time")
         return value
 
     def constant(self, node: OnnxNode, slot: int, what: str) -> Array | None:
@@ -164,12 +176,12 @@ class Context:
 
     # Writing.
 
-    def add_input(self, name: str, shape: Shape) -> None:
+    def add_input(self, name: str, shape: Shape, dtype: str = "float32") -> None:
         """Declare a graph input."""
         made = self._new_id()
         self._inputs[made] = name
-        self._tensors[made] = Tensor(made, shape)
-        self.values[name] = Activation(made, shape)
+        self._tensors[made] = Tensor(made, shape, dtype)
+        self.values[name] = Activation(made, shape, dtype=dtype)
 
     def bind(self, name: str, value: Value | Broken) -> None:
         """Let an ONNX name stand for a value; the first name of a value becomes its tensor's."""
@@ -202,37 +214,60 @@ class Context:
         Raises:
             NodeError: shapes that do not fit each other.
         """
+        (value,) = self.emit_all(op, node, inputs, attrs, params, suffix=suffix, sizes=sizes)
+        return value
+
+    def emit_all(
+        self,
+        op: str,
+        node: OnnxNode,
+        inputs: Sequence[Value],
+        attrs: Any,
+        params: Mapping[str, Constant | Array | None] | None = None,
+        *,
+        suffix: str = "",
+        sizes: Sequence[Size] | None = None,
+    ) -> list[Value]:
+        """As `emit`, for an operator with any number of outputs."""
         operands = tuple(self._operand(value, node) for value in inputs)
         roles = {
             role: self._param(value, f"{node.name}.{role}")
             for role, value in (params or {}).items()
             if value is not None
         }
-        output = self._new_id()
-        made = Node(op, self._node_name(node, suffix), operands, (output,), attrs, roles)
+        given = [self._tensors[name] for name in operands]
+        made = Node(op, self._node_name(node, suffix), operands, (), attrs, roles)
         try:
-            (shape,) = infer_node(
+            shapes = infer_node(
                 made,
-                [self._tensors[name].shape for name in operands],
+                [tensor.shape for tensor in given],
                 {role: self._tensors[name].shape for role, name in roles.items()},
             )
         except FewbinsError as error:
             # The report names the ONNX node already.
             raise NodeError(str(error).removeprefix(f"node '{made.name}' ({made.op}): ")) from error
+        wanted, dtypes = expected_dtypes(made, [tensor.dtype for tensor in given])
+        for slot, (tensor, dtype) in enumerate(zip(given, wanted, strict=True)):
+            if tensor.dtype != dtype and not reads_sizes_only(made, slot):
+                raise NodeError(f"operand {slot} is {tensor.dtype}; it must be {dtype} here, cast it")
+        made = made.with_(outputs=tuple(self._new_id() for _ in shapes))
         if all(isinstance(value, Constant) for value in inputs):
-            return self._compute(made, shape)
-        shape = name_free_sizes(made, self._tensors[operands[0]].shape, shape)
-        for axis, size in enumerate(sizes or ()):
-            if is_unknown(shape[axis]):
-                dim = _dim(size)
-                shape = (*shape[:axis], dim, *shape[axis + 1 :])
-                if is_unknown(dim):
-                    self._sizes[output, axis] = size
-                else:
-                    self._named_sizes[dim] = size
+            return self._compute(made, shapes)
         self._nodes.append(made)
-        self._tensors[output] = Tensor(output, shape)
-        return Activation(output, shape)
+        results: list[Value] = []
+        for name, shape, dtype in zip(made.outputs, shapes, dtypes, strict=True):
+            shape = name_free_sizes(made, given[0].shape, shape)
+            for axis, size in enumerate(sizes or ()):
+                if is_unknown(shape[axis]):
+                    dim = _dim(size)
+                    shape = (*shape[:axis], dim, *shape[axis + 1 :])
+                    if is_unknown(dim):
+                        self._sizes[name, axis] = size
+                    else:
+                        self._named_sizes[dim] = size
+            self._tensors[name] = Tensor(name, shape, dtype)
+            results.append(Activation(name, shape, dtype=dtype))
+        return results
 
     def _operand(self, value: Value, node: OnnxNode) -> str:
         return value.id if isinstance(value, Activation) else self._constant(value, f"{node.name}.constant")
@@ -261,13 +296,15 @@ class Context:
         self._count += 1
         return f"%{self._count}"
 
-    def _compute(self, node: Node, shape: Shape) -> Constant:
-        if math.prod(size for size in shape if isinstance(size, int)) > MAX_FOLDED_ELEMENTS:
-            raise NodeError(f"its constant result {show_shape(shape)} exceeds {MAX_FOLDED_ELEMENTS} elements")
+    def _compute(self, node: Node, shapes: Sequence[Shape]) -> list[Value]:
+        for shape in shapes:
+            if math.prod(size for size in shape if isinstance(size, int)) > MAX_FOLDED_ELEMENTS:
+                raise NodeError(f"its constant result {show_shape(shape)} exceeds {MAX_FOLDED_ELEMENTS} elements")
         tensors = {name: self._tensors[name] for name in node.reads()}
-        graph = Graph((node,), {**tensors, node.output: Tensor(node.output, shape)}, (), (node.output,))
+        made = {name: Tensor(name, shape) for name, shape in zip(node.outputs, shapes, strict=True)}
+        graph = Graph((node,), {**tensors, **made}, (), node.outputs)
         arrays = [self._tensors[name].value for name in node.inputs]
-        return Constant(REGISTRY[node.op].oracle(node, arrays, graph)[0])
+        return [Constant(np.asarray(result)) for result in REGISTRY[node.op].oracle(node, arrays, graph)]
 
     def _node_name(self, node: OnnxNode, suffix: str) -> str:
         return self._node_names.fresh(f"{node.name}:{suffix}") if suffix else self._node_names.keep(node.name)

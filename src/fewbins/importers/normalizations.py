@@ -102,7 +102,7 @@ def _with_bias(graph: Graph, node: Node) -> Node | None:
 
 def _affine(graph: Graph, node: Node, function: str) -> tuple[Node, str] | None:
     """A Normalize that nothing else reads, and the constant that this node adds or multiplies it by."""
-    operands = operands_of(graph, node.output, function)
+    operands = operands_of(graph, node.outputs[0], function)
     for x, constant in (operands, operands[::-1]) if operands is not None else ():
         inner, tensor = graph.producer(x), graph.tensors[constant]
         fits = tensor.is_constant and tensor.dtype == "float32"

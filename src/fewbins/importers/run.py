@@ -24,6 +24,7 @@ from fewbins.importers.inputs import bound_sizes, file_dims, named_sizes, runtim
 from fewbins.importers.normalizations import recognize_normalizations
 from fewbins.importers.onnx_file import OnnxFile
 from fewbins.importers.operators import OPERATORS
+from fewbins.importers.operators.heads import TYPES
 from fewbins.importers.part import Part, choose_part
 from fewbins.importers.patterns import recognize_activations
 from fewbins.importers.problems import NodeError, Problem, grouped, refuse_quantized, show_shape
@@ -108,14 +109,14 @@ class _Import:
                 )
             shape = named_sizes(info.name, tuple(sizes.get(size, size) for size in dims or ()), taken)
             self.shapes[info.name] = shape
-            ctx.add_input(info.name, shape)
+            ctx.add_input(info.name, shape, TYPES.get(info.type.tensor_type.elem_type, "float32"))
 
     def _other_types(self, names: Sequence[str] | Set[str]) -> list[Problem]:
-        """Inputs of another type than float32 among those that are read."""
+        """Inputs of a type that no tensor has, among those that are read."""
         return [
-            Problem("input", info.name, f"is {type_name(info)}; only float32 inputs are supported")
+            Problem("input", info.name, f"is {type_name(info)}; an input is one of {', '.join(TYPES.values())}")
             for info in self.part.inputs
-            if info.name in names and type_name(info) != "FLOAT"
+            if info.name in names and info.type.tensor_type.elem_type not in TYPES
         ]
 
     def _without_unread(self, graph: Graph) -> Graph:

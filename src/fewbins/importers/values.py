@@ -52,17 +52,19 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """A float32 value that is computed at run time.
+    """A value that is computed at run time.
 
     Attributes:
         id: its tensor in the graph under construction.
         shape: sizes, free ones as strings.
         integer: whether ONNX has an integer type here: whole numbers made of free sizes, exact in float32.
+        dtype: of the tensor; truth values and integers are made by few operators and taken by few.
     """
 
     id: str
     shape: Shape
     integer: bool = False
+    dtype: str = "float32"
 
     @property
     def rank(self) -> int:

@@ -66,7 +66,7 @@ class _Turned:
     def run(self) -> Graph:
         for node in self._graph.nodes:
             node = node.with_(inputs=tuple(self._alias.get(name, name) for name in node.inputs))
-            if node.op == "Transpose":
+            if node.op == "Transpose" and self._tensors[node.inputs[0]].dtype == "float32":
                 self._transpose(node)
             elif not self._on_first(node):
                 self._nodes.append(node)

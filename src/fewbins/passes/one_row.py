@@ -57,7 +57,7 @@ class _Rows:
     def run(self) -> Graph:
         for node in self._graph.nodes:
             node = node.with_(inputs=tuple(self._alias.get(name, name) for name in node.inputs))
-            if node.op == "Reshape" and len(node.inputs) == 1:
+            if node.op == "Reshape" and len(node.inputs) == 1 and self._tensors[node.inputs[0]].dtype == "float32":
                 self._reshape(node)
             elif not self._on_images(node):
                 self._nodes.append(node)

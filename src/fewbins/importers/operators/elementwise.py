@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -235,17 +234,6 @@ def _softmax(ctx: Context, node: OnnxNode) -> Sequence[Value]:
 
 @lowers("Identity", 1, 13, 14, 16, 19, 21, 23, 24, 25)
 def _identity(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    return [ctx.input(node, 0)]
-
-
-@lowers("Cast", 9, 13, 19, 21, 23, 24, 25, 28)
-def _cast(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    to, x = node.integer("to", 0), ctx.input(node, 0)
-    if isinstance(x, Activation) and x.integer and to in (onnx.TensorProto.FLOAT, *INTEGERS):
-        return [replace(x, integer=to != onnx.TensorProto.FLOAT)]
-    if to != onnx.TensorProto.FLOAT:
-        known = {value: name for name, value in onnx.TensorProto.DataType.items()}
-        raise NodeError(f"casts an activation to {known.get(to, to)}; activations are float32, export in float32")
     return [ctx.input(node, 0)]
 
 

@@ -15,10 +15,11 @@ from fewbins.importers.operators.folds import normal_axis, split_sizes
 from fewbins.importers.operators.reshaping import axes_of, reshape
 from fewbins.importers.problems import NodeError, show_shape
 from fewbins.importers.sizes import Size, Symbol, product
-from fewbins.importers.values import OnnxNode, Value
+from fewbins.importers.values import Activation, OnnxNode, Value
 from fewbins.ops import (
     ConcatAttrs,
     DepthToSpaceAttrs,
+    GatherAttrs,
     PadAttrs,
     ReduceAttrs,
     SliceAttrs,
@@ -32,7 +33,7 @@ MAX_GATHER_RUNS = 64
 
 @lowers("Transpose", 1, 13, 21, 23, 24, 25)
 def _transpose(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    x = ctx.activation(node, 0)
+    x = ctx.operand(node, 0)
     rank = len(x.shape)
     perm = node.integers("perm") or tuple(reversed(range(rank)))
     if sorted(perm) != list(range(rank)):
@@ -42,7 +43,7 @@ def _transpose(ctx: Context, node: OnnxNode) -> Sequence[Value]:
 
 @lowers("Slice", 1, 10, 11, 13)
 def _slice(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    x = ctx.activation(node, 0)
+    x = ctx.operand(node, 0)
     sizes = ctx.sizes_of(x)
     if node.version == 1:
         bounds: list[Sequence[Size] | None] = [node.integers("starts"), node.integers("ends")]
@@ -80,7 +81,7 @@ def _bound(bound: Size, size: Size) -> int:
 
 @lowers("Split", 2, 11, 13, 18)
 def _split(ctx: Context, node: OnnxNode) -> Sequence[Value | None]:
-    x = ctx.activation(node, 0)
+    x = ctx.operand(node, 0)
     axis = normal_axis(node.integer("axis", 0), len(x.shape))
     size = x.shape[axis]
     given = node.integers("split") if node.version < 13 else ctx.integers(node, 1, "the sizes of the parts")
@@ -97,7 +98,11 @@ def _split(ctx: Context, node: OnnxNode) -> Sequence[Value | None]:
 
 @lowers("Gather", 1, 11, 13)
 def _gather(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    x, indices = ctx.activation(node, 0), ctx.constant(node, 1, "the indices")
+    x = ctx.operand(node, 0)
+    if isinstance(ctx.input(node, 1), Activation):
+        axis = normal_axis(node.integer("axis", 0), len(x.shape))
+        return [ctx.emit("Gather", node, [x, ctx.operand(node, 1)], GatherAttrs(axis))]
+    indices = ctx.constant(node, 1, "the indices")
     if indices is None or indices.size == 0:
         raise NodeError("the indices are missing or empty; at least one is needed")
     axis = normal_axis(node.integer("axis", 0), len(x.shape))
@@ -144,7 +149,7 @@ def _runs(indices: Sequence[int]) -> list[tuple[int, int, int]]:
 
 @lowers("Concat", 4, 11, 13)
 def _concat(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    values = [ctx.activation(node, slot) for slot in range(len(node.inputs))]
+    values = [ctx.operand(node, slot) for slot in range(len(node.inputs))]
     axis = normal_axis(node.integer("axis", 1), len(values[0].shape))
     return [values[0] if len(values) == 1 else ctx.emit("Concat", node, values, ConcatAttrs(axis))]
 

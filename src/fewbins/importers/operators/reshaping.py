@@ -86,7 +86,7 @@ def _attributes(rank: int, sizes: Sequence[Size], wanted: Sequence[Size]) -> Res
 
 @lowers("Reshape", 5, 13, 14, 19, 21, 23, 24, 25)
 def _reshape(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    x, target = ctx.activation(node, 0), ctx.sizes(node, 1, "the shape")
+    x, target = ctx.operand(node, 0), ctx.sizes(node, 1, "the shape")
     if target is None:
         raise NodeError("the shape is missing; the file is not valid ONNX")
     sizes = ctx.sizes_of(x)
@@ -99,7 +99,7 @@ def _reshape(ctx: Context, node: OnnxNode) -> Sequence[Value]:
 
 @lowers("Flatten", 1, 9, 11, 13, 21, 23, 24, 25)
 def _flatten(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    x = ctx.activation(node, 0)
+    x = ctx.operand(node, 0)
     sizes, axis = ctx.sizes_of(x), node.integer("axis", 1)
     if not -len(sizes) <= axis <= len(sizes):
         raise NodeError(f"axis {axis} does not exist in rank {len(sizes)}")
@@ -114,7 +114,7 @@ def axes_of(ctx: Context, node: OnnxNode, slot: int, inputs_since: int) -> tuple
 
 @lowers("Squeeze", 1, 11, 13, 21, 23, 24, 25)
 def _squeeze(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    x, axes = ctx.activation(node, 0), axes_of(ctx, node, 1, 13)
+    x, axes = ctx.operand(node, 0), axes_of(ctx, node, 1, 13)
     sizes = ctx.sizes_of(x)
     if axes is None:
         if any(isinstance(size, Symbol) for size in sizes):
@@ -129,7 +129,7 @@ def _squeeze(ctx: Context, node: OnnxNode) -> Sequence[Value]:
 
 @lowers("Unsqueeze", 1, 11, 13, 21, 23, 24, 25)
 def _unsqueeze(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    x, axes = ctx.activation(node, 0), axes_of(ctx, node, 1, 13)
+    x, axes = ctx.operand(node, 0), axes_of(ctx, node, 1, 13)
     if axes is None:
         raise NodeError("axes are missing; the file is not valid ONNX")
     sizes = ctx.sizes_of(x)
@@ -143,7 +143,7 @@ def _unsqueeze(ctx: Context, node: OnnxNode) -> Sequence[Value]:
 
 @lowers("Expand", 8, 13)
 def _expand(ctx: Context, node: OnnxNode) -> Sequence[Value]:
-    x, target = ctx.activation(node, 0), ctx.sizes(node, 1, "the shape")
+    x, target = ctx.operand(node, 0), ctx.sizes(node, 1, "the shape")
     if target is None:
         raise NodeError("the shape is missing; the file is not valid ONNX")
     sizes = ctx.sizes_of(x)
