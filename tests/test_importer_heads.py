@@ -171,3 +171,17 @@ def test_class_indices_of_a_segmentation_network_come_from_levels_where_those_ar
     found, want = fewbins.Session(quantized).run(images), expected(model, {"x": images})
     assert found["y"].dtype == np.int64 and found["y"].shape == want["y"].shape
     assert (found["y"] == want["y"]).mean() > 0.95
+
+
+@pytest.mark.parametrize("answers", ["ArgMax<axis = 1, keepdims = 0>(z)", "ArgMax<axis = 1>(z)"])
+def test_evaluate_takes_class_numbers_as_they_are(answers: str) -> None:
+    w, images = normal(7, 12), normal(20, 12, seed=2)
+    scores = parse("(float[N,12] x) => (float[] z) { z = Gemm<transB = 1>(x, w) }", 13, {"w": w})
+    places = parse(f"(float[N,12] x) => (int64[] y) {{ z = Gemm<transB = 1>(x, w) y = {answers} }}", 13, {"w": w})
+    labels = np.argmax(images @ w.T, axis=1)
+    labels[:5] = (labels[:5] + 1) % 7
+    quantized = [fewbins.quantize(fewbins.load_onnx(model), scheme="float") for model in (scores, places)]
+    found = [fewbins.evaluate(model, (images, labels)) for model in quantized]
+    assert found[0]["top1_percent"] == found[1]["top1_percent"] == 75
+    against = fewbins.evaluate(quantized[1], images, against=quantized[1])
+    assert 100 in against.values()

@@ -2,9 +2,9 @@
 """ONNX's own tests of single nodes: what comes of each is in onnx_node_tests.txt.
 
 Taken are the tests of one node, of an operator of the importer, whose first input has rank 1 to 4, and whose inputs
-have elements, of float32, int32, int64 or bool. `right`: imported with float inputs that are known at run time (the
-first alone, or all that are no scalars), and right in the oracle and in the engine. `computed`: refused so, but right
-where all inputs are constants. `refused`: refused either way. What is wrong fails.
+have elements, of float32, int32, int64 or bool. `right`: imported with inputs that are known at run time (the first of
+float32 alone, all of float32, or all, but no scalars), and right in the oracle and in the engine. `computed`: refused
+so, but right where all inputs are constants. `refused`: refused either way. What is wrong fails.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def _node_test(case: onnx.backend.test.case.test_case.TestCase) -> NodeTest | No
         for info, t in zip(graph.input, types, strict=True)
         if t.elem_type == onnx.TensorProto.FLOAT and t.shape.dim
     ]
-    ways = [floats[:1], floats] if len(floats) > 1 else [floats] if floats else []
+    every = [info.name for info, t in zip(graph.input, types, strict=True) if t.shape.dim]
+    ways = [way for i, way in enumerate((floats[:1], floats, every)) if way not in (floats[:1], floats, every)[:i]]
     return NodeTest(
         case.name,
         graph.node[0].op_type,

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fewbins.calibrate.batch import batch_size, own_arrays
 from fewbins.checks import check_callable, check_integer, shown
 from fewbins.data import Preprocessing, open_dataset, read_items
 from fewbins.data.preprocess import check_layout, from_pixels
@@ -159,9 +160,13 @@ def _batches(
     """How many images there are, where that is known, and batches of them."""
     inputs = opened.session.inputs
     names = [info.name for info in inputs]
-    fixed = next((info.shape[0] for info in inputs if info.shape and isinstance(info.shape[0], int)), None)
+    unit = batch_size(inputs)
+    fixed = unit if isinstance(unit, int) else None
+    shared = {info.name for info, own in zip(inputs, own_arrays(inputs), strict=True) if not own}
     if not isinstance(data, str | os.PathLike):
-        return None, _rebatched(_as_inputs(_normal_items(data, opened.session), preprocessing, pixels), size, fixed)
+        return None, _rebatched(
+            _as_inputs(_normal_items(data, opened.session), preprocessing, pixels), size, fixed, shared
+        )
     dataset = open_dataset(data, names, preprocessing, opened.labels, pixels=pixels)
     _check_classes(dataset.classes, opened)
 
@@ -173,7 +178,7 @@ def _batches(
             yield arrays, None if dataset.labels is None else dataset.labels[start:stop]
             start = stop
 
-    return len(dataset), _rebatched(items(), size, fixed)
+    return len(dataset), _rebatched(items(), size, fixed, shared)
 
 
 def _as_inputs(
@@ -212,10 +217,12 @@ def _normal_items(data: Any, session: Session) -> Iterator[tuple[dict[str, Array
         if len(names) > 1 and not isinstance(x, Mapping):
             raise DataError(f"the model has {len(names)} inputs; give mappings with the keys {', '.join(names)}")
         arrays: dict[str, Any] = dict(x) if isinstance(x, Mapping) else {names[0]: x}
-        if all(_rank(arrays.get(info.name)) == len(info.shape) - 1 for info in inputs):
-            arrays = {name: array[None] for name, array in arrays.items()}
+        own = [info for info, own in zip(inputs, own_arrays(inputs), strict=True) if own]
+        if own and all(_rank(arrays.get(info.name)) == len(info.shape) - 1 for info in own):
+            single = {info.name for info in own}
+            arrays = {name: array[None] if name in single else array for name, array in arrays.items()}
             y = None if y is None else y[None]
-        first = arrays.get(names[0])
+        first = arrays.get(own[0].name if own else names[0])
         count = first.shape[0] if first is not None and _rank(first) else 1
         if y is not None and (y.ndim == 0 or len(y) != count):
             raise DataError(f"an item has {count} images and labels of shape {y.shape}; give one label for each image")
@@ -226,19 +233,32 @@ def _rank(array: Any) -> int | None:
     return array.ndim if isinstance(array, np.ndarray) else None
 
 
-def _rebatched(items: Iterator[tuple[dict[str, Array], Array | None]], size: int, fixed: Any) -> Iterator[Batch]:
-    """Cut items to runs of at most `size` images, or of exactly `fixed`, the last filled up by repeating its end."""
+def _rebatched(
+    items: Iterator[tuple[dict[str, Array], Array | None]], size: int, fixed: int | None, shared: Set[str]
+) -> Iterator[Batch]:
+    """Cut items to runs of at most `size` images, or of exactly `fixed`, the last filled up by repeating its end.
+
+    Inputs that are `shared`, the same for all images, stay whole.
+    """
     for arrays, labels in items:
-        first: Any = next(iter(arrays.values()), None)
+        first: Any = next((array for name, array in arrays.items() if name not in shared), None)
         if not _rank(first):
             yield arrays, labels, 1  # the session says what is wrong with it
             continue
         step = fixed or size
         for start in range(0, len(first), step):
-            part = {name: array[start : start + step] if _rank(array) else array for name, array in arrays.items()}
+            part = {
+                name: array[start : start + step] if name not in shared and _rank(array) else array
+                for name, array in arrays.items()
+            }
             count = min(step, len(first) - start)
             if fixed and count < fixed:
-                part = {n: np.concatenate([a, np.repeat(a[-1:], fixed - len(a), axis=0)]) for n, a in part.items()}
+                part = {
+                    name: array
+                    if name in shared
+                    else np.concatenate([array, np.repeat(array[-1:], fixed - count, axis=0)])
+                    for name, array in part.items()
+                }
             yield part, None if labels is None else labels[start : start + step], count
 
 

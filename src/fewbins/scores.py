@@ -57,9 +57,7 @@ class Scores:
             self._outputs.append(outputs)
             self._labels.append(labels)
             return
-        scores = _class_scores(first)
-        _check_labels(labels, scores.shape[1], start)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+        order = _answers(first, labels, start)
         self._top1 += int((order[:, 0] == labels).sum())
         self._top5 += int((order == labels[:, None]).any(1).sum())
 
@@ -82,6 +80,16 @@ class Scores:
         return {name: as_array(metric(outputs, labels)) for name, metric in self._metrics.items()}
 
 
+def _answers(outputs: Array, labels: Array, start: int) -> Array:
+    """Up to five class numbers for each image, the likeliest first: those of the best scores, or the model's own."""
+    if outputs.dtype.kind in "iu" and outputs.ndim >= 1 and math.prod(outputs.shape[2:]) == 1:
+        _check_labels(labels, None, start)
+        return outputs.reshape(len(outputs), -1)[:, :5]
+    scores = _class_scores(outputs)
+    _check_labels(labels, scores.shape[1], start)
+    return np.argsort(-scores, axis=1, kind="stable")[:, :5]
+
+
 def _class_scores(outputs: Array) -> Array:
     """Outputs as (N, classes); a classifier may end in sizes of 1."""
     if outputs.ndim < 2 or math.prod(outputs.shape[2:]) != 1:
@@ -93,15 +101,16 @@ def _class_scores(outputs: Array) -> Array:
     return scores
 
 
-def _check_labels(labels: Array, classes: int, start: int) -> None:
+def _check_labels(labels: Array, classes: int | None, start: int) -> None:
+    """Refuse labels that are no class numbers; a model that ends in class numbers does not say how many there are."""
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         how = ": labels.argmax(1)" if labels.ndim == 2 and labels.shape[1] == classes else ""
         raise DataError(f"labels are {labels.dtype} of shape {labels.shape}; give one integer for each image{how}")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    wrong = np.flatnonzero((labels < 0) | (labels >= (np.inf if classes is None else classes)))
     if len(wrong):
         raise DataError(
             f"label {labels[wrong[0]]} of image {start + wrong[0]} is no output's number; "
-            f"the model has {classes} outputs, 0 to {classes - 1}"
+            + ("it must not be negative" if classes is None else f"the model has {classes} outputs, 0 to {classes - 1}")
         )
 
 
@@ -109,7 +118,7 @@ class Comparison:
     """How far one model's outputs are from another's."""
 
     def __init__(self) -> None:
-        self._samples = self._agree = 0
+        self._samples, self._agree = 0, 0.0
         self._classes = False
         self._signal = self._noise = 0.0
 
@@ -118,8 +127,11 @@ class Comparison:
         if got.shape != want.shape:
             raise ShapeError(f"the models give different shapes, {got.shape} and {want.shape}")
         self._samples += len(got)
-        self._classes = got.ndim >= 2 and math.prod(got.shape[2:]) == 1
-        if self._classes:
+        whole = got.dtype.kind in "biu"  # class numbers or masks: the same, or not
+        self._classes = whole or (got.ndim >= 2 and math.prod(got.shape[2:]) == 1)
+        if whole:
+            self._agree += float((got == want).reshape(len(got), -1).mean(axis=1).sum())
+        elif self._classes:
             self._agree += int((got.argmax(1) == want.argmax(1)).sum())
         self._signal += float((want.astype(np.float64) ** 2).sum())
         self._noise += float(((got.astype(np.float64) - want) ** 2).sum())

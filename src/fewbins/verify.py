@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from fewbins import _engine, model_file, oracle
+from fewbins.calibrate.batch import batch_size, has_batch
 from fewbins.checks import check_callable, check_integer, check_integers, check_mapping, check_names
 from fewbins.errors import ArgumentError, ShapeError
 from fewbins.graph import Graph, Node
+from fewbins.graph.types import STORAGE
 from fewbins.model import QuantizedModel
 from fewbins.session import Session
 
@@ -67,7 +69,7 @@ def verify(
 
     Args:
         model: a .fewbins file, or a QuantizedModel.
-        feed: input name -> float32 array with at least max(batches) samples; random inputs without it.
+        feed: input name -> array with at least max(batches) samples, or the same for all; random inputs without it.
         isas: instruction sets to test; all that this CPU has and FEWBINS_ISA allows by default.
         threads: thread counts to test.
         batches: batch sizes to test; a fixed batch in the model wins.
@@ -123,28 +125,31 @@ def available_isas() -> list[str]:
 
 
 def _batches(graph: Graph, batches: Sequence[int]) -> list[int]:
-    first = {graph.tensors[name].shape[0] if graph.tensors[name].shape else 1 for name in graph.inputs}
-    fixed = [n for n in first if isinstance(n, int)]
-    return fixed[:1] if fixed else list(dict.fromkeys(batches))
+    fixed = batch_size([graph.tensors[name] for name in graph.inputs])
+    return list(dict.fromkeys(batches)) if isinstance(fixed, str) else [fixed or 1]
 
 
 def _inputs(graph: Graph, feed: Mapping[str, Array] | None, batch: int, seed: int) -> dict[str, Array]:
     rng = np.random.default_rng(seed)
     free: dict[str, int] = {}
     inputs = {}
-    for name in graph.inputs:
-        shape = graph.tensors[name].shape
+    for name, batched in zip(graph.inputs, has_batch(graph), strict=True):
+        tensor = graph.tensors[name]
+        dtype = STORAGE[tensor.dtype]
         if feed is not None:
             if name in feed and not isinstance(feed[name], np.ndarray):
-                raise ShapeError(f"input '{name}' is of type {type(feed[name]).__name__}; give a float32 array")
-            if name not in feed or feed[name].ndim == 0 or len(feed[name]) < batch:
+                raise ShapeError(f"input '{name}' is of type {type(feed[name]).__name__}; give a {dtype} array")
+            if name not in feed or (batched and (feed[name].ndim == 0 or len(feed[name]) < batch)):
                 raise ShapeError(f"input '{name}' needs at least {batch} samples to verify batch {batch}")
-            inputs[name] = np.ascontiguousarray(feed[name][:batch], np.float32)
+            inputs[name] = np.asarray(feed[name][:batch] if batched else feed[name], dtype, order="C")
             continue
         sizes = [
-            n if isinstance(n, int) else batch if axis == 0 else free.setdefault(n, 32) for axis, n in enumerate(shape)
+            n if isinstance(n, int) else batch if batched and axis == 0 else free.setdefault(n, 32)
+            for axis, n in enumerate(tensor.shape)
         ]
-        inputs[name] = rng.standard_normal(sizes).astype(np.float32)
+        # Of integers 0 and 1: places that an axis of any size has.
+        values = rng.standard_normal(sizes) if tensor.dtype == "float32" else rng.integers(0, 2, sizes)
+        inputs[name] = np.asarray(values, dtype)
     return inputs
 
 

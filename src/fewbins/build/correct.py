@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from fewbins.build.plan import Plan
 from fewbins.build.weights import LayerWeights, layer_bias
+from fewbins.calibrate.batch import can_join, has_batch, is_free, joined
 from fewbins.calibrate.collect import Progress, Statistics
+from fewbins.calibrate.images import Sample
 from fewbins.calibrate.runner import MakeRunner, Runner
 from fewbins.graph import Graph, Node, Tensor
 from fewbins.numerics import Affine
@@ -122,7 +124,8 @@ def walk(
         for name in {*node.inputs, *node.outputs}:
             if last_use.get(name, -1) <= index:
                 values.pop(name, None)
-    return outcomes, sum(len(chunk[0]) for chunk in chunks)
+    slot = next((slot for slot, own in enumerate(has_batch(plan.graph)) if own), None)
+    return outcomes, sum(1 if slot is None else len(chunk[slot]) for chunk in chunks)
 
 
 class _Step:
@@ -261,7 +264,7 @@ def _stored(real: list[F32], seen: Sequence[F32] | None, affine: Affine | None) 
 def _levels(array: F32, affine: Affine) -> npt.NDArray[np.uint8]:
     """`u` of real values, as `numerics.quantize` gives it but faster."""
     zero = np.float32(affine.zero_point - affine.levels.lo)
-    steps = array / affine.scale
+    steps = np.asarray(array / affine.scale)  # NumPy makes scalars of arrays of rank 0
     np.rint(steps, out=steps)
     steps += zero
     np.clip(steps, 0, affine.levels.bins - 1, out=steps)
@@ -284,12 +287,17 @@ def _chunks(graph: Graph, statistics: Statistics) -> list[tuple[F32, ...]]:
     shapes = statistics.shapes
     count = min(len(statistics.sample), max(1, WORK_BYTES // max(_peak_bytes(graph, statistics), 1)))
     samples = statistics.sample[:count]
-    if statistics.alone or not all(isinstance(graph.tensors[name].shape[0], str) for name in graph.inputs):
+    if statistics.alone or not is_free(graph):
         return samples
     largest = 4 * max(math.prod(shape) for shape in shapes.values())
     size = int(np.clip(CHUNK_BYTES // largest, 1, 64))
-    groups = [samples[start : start + size] for start in range(0, len(samples), size)]
-    return [tuple(np.concatenate(arrays) for arrays in zip(*group, strict=True)) for group in groups]
+    groups: list[list[Sample]] = []
+    for sample in samples:
+        if groups and len(groups[-1]) < size and can_join(graph, groups[-1][0], sample):
+            groups[-1].append(sample)
+        else:
+            groups.append([sample])
+    return [tuple(joined(graph, group)) for group in groups]
 
 
 def _peak_bytes(graph: Graph, statistics: Statistics) -> int:

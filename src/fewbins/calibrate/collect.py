@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fewbins.calibrate.batch import batch_size, can_join, is_free, joined
 from fewbins.calibrate.histogram import Histogram
 from fewbins.calibrate.images import Sample
 from fewbins.calibrate.runner import Runner
@@ -85,13 +86,13 @@ def collect(
     statistics = Statistics({name: Histogram() for name in tensors})
     every = [tensor.name for tensor in graph.activations()]
     reservoir = _Reservoir(statistics, sample_limit, seed)
-    size = _BatchSize(free=all(isinstance(graph.tensors[name].shape[0], str) for name in graph.inputs))
-    for batch in _batches(samples, size):
+    size = _BatchSize(free=is_free(graph))
+    for batch in _batches(graph, samples, size):
         if len(batch) > 1:
             size.settle(graph, run, batch, statistics)
         for part in [[sample] for sample in batch] if statistics.alone else [batch]:
             first = not statistics.shapes
-            traced = run(_joined(part), every if first else tensors)
+            traced = run(joined(graph, part), every if first else tensors)
             if first:
                 statistics.shapes = {name: array.shape for name, array in traced.items()}
                 size.fit(4 * sum(math.prod(statistics.shapes[name]) for name in every))
@@ -112,30 +113,26 @@ def why_alone(graph: Graph, run: Runner, samples: Sequence[Sample]) -> str:
     A size that was 1 in the export may be written into a Reshape, so that a batch is an error, or, worse, gives every
     sample values of the others. So a network some of whose tensors do not begin with the batch is tried.
     """
-    batch = {graph.tensors[name].shape[0] for name in graph.inputs}
-    nodes = [node for node in graph.nodes if any(graph.tensors[name].shape[:1] != (*batch,) for name in node.outputs)]
+    batch = batch_size([graph.tensors[name] for name in graph.inputs])
+    nodes = [node for node in graph.nodes if any(graph.tensors[name].shape[:1] != (batch,) for name in node.outputs)]
     if not nodes:
         return ""
     held = f"node '{nodes[0].name}' ({nodes[0].op}) gives {show(graph.tensors[nodes[0].outputs[0]].shape)}"
     outputs = list(graph.outputs)
     try:
-        joined = run(_joined(samples), outputs)
+        together = run(joined(graph, samples), outputs)
     except ShapeError as error:
         return f"a batch of {len(samples)} is refused ({error})"
     parts = [run(list(sample), outputs) for sample in samples]
     for name in outputs:
         want = [part[name] for part in parts]
-        if want[0].ndim == 0 or not _same(joined[name], np.concatenate(want)):
+        if want[0].ndim == 0 or not _same(together[name], np.concatenate(want)):
             return f"a batch gives other values in '{name}' than its images one by one; {held}, which holds the batch"
     return ""
 
 
 def _same(a: Array, b: Array) -> bool:
     return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=1e-3 * float(np.abs(b).max(initial=0.0)))
-
-
-def _joined(samples: Sequence[Sample]) -> list[Array]:
-    return [np.concatenate(arrays) if len(arrays) > 1 else arrays[0] for arrays in zip(*samples, strict=True)]
 
 
 class _BatchSize:
@@ -148,7 +145,7 @@ class _BatchSize:
 
     def settle(self, graph: Graph, run: Runner, samples: Sequence[Sample], statistics: Statistics) -> None:
         """Find out, once, whether samples can be joined; where not, say why."""
-        if self._settled:
+        if self._settled or not can_join(graph, *samples[:2]):
             return
         self._settled = True
         statistics.alone = why_alone(graph, run, samples[:2])
@@ -161,11 +158,11 @@ class _BatchSize:
             self.samples = int(np.clip(BATCH_BYTES // max(sample_bytes, 1), 1, 64))
 
 
-def _batches(samples: Iterable[Sample], size: _BatchSize) -> Iterator[list[Sample]]:
-    """Runs of samples of equal shapes; the size may change from batch to batch."""
+def _batches(graph: Graph, samples: Iterable[Sample], size: _BatchSize) -> Iterator[list[Sample]]:
+    """Runs of samples that can be joined; the size may change from batch to batch."""
     batch: list[Sample] = []
     for sample in samples:
-        if batch and (len(batch) >= size.samples or [a.shape for a in batch[0]] != [a.shape for a in sample]):
+        if batch and (len(batch) >= size.samples or not can_join(graph, batch[0], sample)):
             yield batch
             batch = []
         batch.append(sample)
