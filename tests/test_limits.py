@@ -224,6 +224,22 @@ def test_a_reader_without_memory_raises_our_error_and_not_a_bare_one(monkeypatch
         model_file.from_bytes(data)
 
 
+def test_nodes_that_share_a_constant_are_refused_when_their_checks_would_take_too_long():
+    affine = {"scale": "s", "zero_point": 0, "lo": -127, "hi": 127, "axis": None}
+    levels = {"scale": 0, "zero_point": 0, "lo": -128, "hi": 127}
+    file = Bytes().constant("s", np.ones(1, np.float32)).zeros("w", "int8", [1, 4 << 20, 1, 1], affine)
+    file.constant("b", np.zeros(1, np.int32)).constant("m", np.ones(1, np.float32))
+    file.tensor("x", [1, 4 << 20, 1, 1]).tensor("q", [1, 4 << 20, 1, 1], levels)
+    file.node("Quantize", ["x"], "q", {"axis": 1})
+    rule = {"kind": "dequantize", "lo": 0, "hi": 0, "negate_residual": False}
+    for i in range(20):
+        params = {"weight": "w", "bias": "b", "multiplier": "m"}
+        file.tensor(f"y{i}", [1, 1, 1, 1]).node("Conv", ["q"], f"y{i}", conv_attrs(requantize=rule), params)
+    data = file.ends(["x"], ["y0"]).file()
+    with pytest.raises(fewbins.ModelFileError, match=r"checks of its weight of 4194304 bytes would pass the limit"):
+        fewbins.Session(data)
+
+
 def header_of(data: bytes) -> dict:
     size = int.from_bytes(data[:8], "little")
     return json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["fewbins"])

@@ -200,8 +200,6 @@ int64_t prove_accumulator(const Node& node, const AffineInfo& input, MemoryBudge
   if (bias.dims.count() != channels.count)
     node.fail_with("its bias has ", bias.dims.count(), " elements; it must have ", channels.count);
   const int64_t reach = std::max(input.hi - input.zero_point, input.zero_point - input.lo);
-  // Nothing of that size is taken, but time: nodes that share a weight each prove it, and there may be thousands.
-  budget.charge(weight->bytes, "the proof of its sums");
   const auto loan = budget.borrow(Size(channels.count) * sizeof(int64_t), "sums of its weights");
   const std::vector<int64_t> sums = weight_sums(node, *weight, channels);
   const auto biases = bias.as<int32_t>();
@@ -217,6 +215,10 @@ bool derives_constants(std::string_view op) { return op == "AveragePool" || op =
 bool has_weight(std::string_view op) { return op == "Conv" || op == "ConvTranspose" || op == "Gemm"; }
 
 void check_quantized(Model& model, const NodeDef& def, const boost::json::value& attrs) {
+  // Nothing of that size is taken, but time: thousands of nodes may share a constant, and each one checks it.
+  for (const auto& [role, name] : def.params)
+    if (const Constant* constant = model.find_constant(name))
+      model.budget.charge(constant->bytes, "checks of its " + role);
   Node node{model, def, {}};
   const Json requantize(attrs, "node", def.name, "requantize");
   node.kind = requantize.at("kind").string();
