@@ -107,16 +107,28 @@ def test_the_command_line_takes_pictures_in_arrays(model: fewbins.QuantizedModel
     assert done.returncode == 2 and "say how they lie: pixels 'NHWC' or 'NCHW' (--pixels)" in done.stderr
 
 
-def test_the_c_interface_gives_the_same_for_pixels(model: fewbins.QuantizedModel, tmp_path: Path) -> None:
+def scaling_graph() -> fewbins.graph.Graph:
+    """The network itself does what preprocessing does elsewhere; its first layer pads."""
+    mean, std = np.float32([120, 110, 100]).reshape(3, 1, 1), np.float32([60, 50, 55]).reshape(3, 1, 1)
+    text = "(float[N,3,6,5] x) => (float[] y) { s = Sub(x, m) v = Div(s, d) y = Conv<pads = [1, 1, 1, 1]>(v, w) }"
+    return fewbins.load_onnx(parse(text, 17, {"m": mean, "d": std, "w": normal(4, 3, 3, 3)}))
+
+
+@pytest.mark.parametrize("scaling", [False, True])
+def test_the_c_interface_gives_the_same_for_pixels(scaling: bool, tmp_path: Path) -> None:
+    raw = fewbins.Preprocessing(size=(6, 5), mean=(0, 0, 0), std=(1, 1, 1), scale=1)
+    network, prepare = (scaling_graph(), raw) if scaling else (graph(), PREPARE)
+    model = fewbins.quantize(network, PIXELS, preprocessing=prepare, pixels="NHWC")
+    assert ("offset" in model.graph.nodes[0].params) == scaling
     runner = Path(fewbins.__file__).parent / "bin" / "fewbins-run"
-    if not runner.is_file():
-        pytest.skip("fewbins-run is not built")
     model.save(tmp_path / "net.fewbins")
     np.save(tmp_path / "x.npy", PIXELS)
     command = [runner, tmp_path / "net.fewbins", "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), fewbins.Session(model).run(PIXELS, pixels="NHWC"))
+    checks = fewbins.verify(tmp_path / "net.fewbins", {"x": prepare.batch(PIXELS, "NHWC")})
+    assert checks and not any(check.wrong for check in checks)
 
 
 def test_a_layout_that_is_none_is_refused_at_every_door(model: fewbins.QuantizedModel) -> None:

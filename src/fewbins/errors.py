@@ -55,7 +55,7 @@ class UnsupportedError(FewbinsError, ValueError):
     """Something correct that fewbins does not do.
 
     Attributes:
-        nodes: one line for each offending node; all of them are reported at once, not only the first.
+        nodes: one line for each kind of offending nodes; all of them are reported at once, not only the first.
 
     >>> error = UnsupportedError("2 nodes cannot be imported", nodes=["LSTM 'rnn'", "NonZero 'mask'"])
     >>> print(error)

@@ -69,7 +69,7 @@ class Context:
     def value(self, name: str) -> Value | Broken:
         """What an ONNX name stands for; initializers are read when first asked for."""
         if name in self._lazy:
-            self.values[name] = Constant(self.file.array(self._lazy.pop(name), name), name)
+            self.values[name] = Constant(self.file.initializer(self._lazy.pop(name), name), name)
         return self.values[name]
 
     def optional(self, node: OnnxNode, slot: int) -> Value | None:

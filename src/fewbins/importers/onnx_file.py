@@ -48,6 +48,7 @@ class OnnxFile:
         self.source = source
         self.folder = folder
         self._external_bytes = 0
+        self._initializers: dict[str, Array] = {}
         if not proto.HasField("graph") or not proto.opset_import or proto.ir_version < 1:
             raise ModelFileError(f"{source}: this is not an ONNX model; it has no graph or no operator set")
         versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
@@ -74,6 +75,12 @@ class OnnxFile:
             yield tensor.name, tensor
         for sparse in self.proto.graph.sparse_initializer:
             yield sparse.values.name, sparse
+
+    def initializer(self, tensor: onnx.TensorProto | onnx.SparseTensorProto, name: str) -> Array:
+        """The values of an initializer, read once; see `array`."""
+        if name not in self._initializers:
+            self._initializers[name] = self.array(tensor, name)
+        return self._initializers[name]
 
     def array(self, tensor: onnx.TensorProto | onnx.SparseTensorProto, name: str) -> Array:
         """The values of a tensor.

@@ -116,7 +116,7 @@ def part_as_model(file: OnnxFile, part: Part) -> onnx.ModelProto:
     reads = part.reads(graph)
     for name, tensor in file.constants():
         if reads[name]:
-            model.graph.initializer.append(onnx.numpy_helper.from_array(file.array(tensor, name), name))
+            model.graph.initializer.append(onnx.numpy_helper.from_array(file.initializer(tensor, name), name))
     return model
 
 
