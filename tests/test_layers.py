@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "fewbins"
 
 # From the bottom up. A module may import its own layer and those before it.
 LAYERS = [
-    ["errors", "checks", "_engine"],
+    ["errors", "checks", "_engine", "limits"],
     ["levels", "scheme_hints"],
     ["scheme", "numerics"],
     ["graph", "rounding"],

@@ -160,6 +160,7 @@ def _batches(
     """How many images there are, where that is known, and batches of them."""
     inputs = opened.session.inputs
     names = [info.name for info in inputs]
+<<<<<<< HEAD
     unit = batch_size(inputs)
     fixed = unit if isinstance(unit, int) else None
     shared = {info.name for info, own in zip(inputs, own_arrays(inputs), strict=True) if not own}
@@ -168,6 +169,15 @@ def _batches(
             _as_inputs(_normal_items(data, opened.session), preprocessing, pixels), size, fixed, shared
         )
     dataset = open_dataset(data, names, preprocessing, opened.labels, pixels=pixels)
+=======
+    fixed = next((info.shape[0] for info in inputs if info.shape and isinstance(info.shape[0], int)), None)
+    others = {info.name for info in inputs if info.type != "tensor(float)"}
+    if not isinstance(data, str | os.PathLike):
+        return None, _rebatched(
+            _as_inputs(_normal_items(data, opened.session), others, preprocessing, pixels), size, fixed
+        )
+    dataset = open_dataset(data, names, preprocessing, opened.labels, pixels=pixels, others=others)
+>>>>>>> 70639ba (data, calibrate: take inputs of other types as they are)
     _check_classes(dataset.classes, opened)
 
     def items() -> Iterator[tuple[dict[str, Array], Array | None]]:
@@ -182,14 +192,17 @@ def _batches(
 
 
 def _as_inputs(
-    items: Iterator[tuple[dict[str, Any], Array | None]], preprocessing: Preprocessing | None, pixels: str | None
+    items: Iterator[tuple[dict[str, Any], Array | None]],
+    others: Set[str],
+    preprocessing: Preprocessing | None,
+    pixels: str | None,
 ) -> Iterator[tuple[dict[str, Array], Array | None]]:
     """The items, with pictures of uint8 made inputs where their layout is named."""
     for arrays, labels in items:
         yield (
             {
                 name: from_pixels(array, name, preprocessing, pixels)
-                if pixels is not None and isinstance(array, np.ndarray) and array.dtype == np.uint8
+                if pixels is not None and name not in others and getattr(array, "dtype", None) == np.uint8
                 else array
                 for name, array in arrays.items()
             },

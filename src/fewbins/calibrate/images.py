@@ -84,7 +84,9 @@ def _items(
 ) -> Iterator[Item]:
     if isinstance(images, str | os.PathLike):
         names = [tensor.name for tensor in tensors]
-        for batch in open_dataset(images, names, preprocessing, pixels=pixels).batches(_FOLDER_CHUNK):
+        others = {tensor.name for tensor in tensors if tensor.dtype != "float32"}
+        data = open_dataset(images, names, preprocessing, pixels=pixels, others=others)
+        for batch in data.batches(_FOLDER_CHUNK):
             yield {names[0]: batch["x"]} if set(batch) == {"x"} else batch
         return
     try:
@@ -151,12 +153,19 @@ def _array(item: Any, tensor: Tensor, own: bool, index: int) -> Array:
     """An input's array, with the batch axis where it has its own for each image."""
     where = f"calibration images for input '{tensor.name}'"
     if not isinstance(item, np.ndarray):
-        raise CalibrationError(f"{where}: an item is of type {type(item).__name__}; it must be a float32 array")
+        raise CalibrationError(f"{where}: an item is of type {type(item).__name__}; it must be a {tensor.dtype} array")
     array: Array = item
+<<<<<<< HEAD
     if array.dtype != STORAGE[tensor.dtype]:
         hint = "preprocess them and convert with" if tensor.dtype == "float32" else "convert them with"
         raise CalibrationError(f"{where} are {array.dtype}; {hint} .astype(numpy.{STORAGE[tensor.dtype]})")
     if own and array.ndim == len(tensor.shape) - 1:
+=======
+    wanted = STORAGE[tensor.dtype]
+    if array.dtype != wanted:
+        raise CalibrationError(f"{where} are {array.dtype}; preprocess them and convert with .astype(numpy.{wanted})")
+    if array.ndim == len(tensor.shape) - 1:
+>>>>>>> 70639ba (data, calibrate: take inputs of other types as they are)
         array = array[None]
     skipped = 1 if own else 0  # the batch
     fits = array.ndim == len(tensor.shape) and all(

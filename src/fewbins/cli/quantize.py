@@ -61,7 +61,8 @@ def command(
     graph = load_onnx(str(model), inputs=from_, outputs=to)
     images: Any = None
     if calibrate is not None:
-        images = _images(open_dataset(calibrate, graph.inputs, prepare, pixels=pixels), limit)
+        others = {name for name in graph.inputs if graph.tensors[name].dtype != "float32"}
+        images = _images(open_dataset(calibrate, graph.inputs, prepare, pixels=pixels, others=others), limit)
     with progress("quantize") as tick:
         result = quantize(
             graph,

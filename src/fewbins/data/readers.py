@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ class Dataset:
         classes: for a folder, the subfolders' names in the order of the labels.
         preprocessing: what turns a file into an input.
         pixels: the layout of arrays of uint8, which `preprocessing` turns into inputs too.
+        others: inputs whose arrays are given on as they are.
     """
 
     arrays: dict[str, Array]
@@ -37,6 +38,7 @@ class Dataset:
     classes: Sequence[str]
     preprocessing: Preprocessing | None
     pixels: str | None = None
+    others: Set[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.files) if self.files else len(next(iter(self.arrays.values())))
@@ -53,7 +55,9 @@ class Dataset:
             else:
                 parts = {name: array[start : start + size] for name, array in self.arrays.items()}
                 yield {
-                    name: from_pixels(part, name, self.preprocessing, self.pixels) if part.dtype == np.uint8 else part
+                    name: from_pixels(part, name, self.preprocessing, self.pixels)
+                    if part.dtype == np.uint8 and name not in self.others
+                    else part
                     for name, part in parts.items()
                 }
 
@@ -65,6 +69,7 @@ def open_dataset(
     labels: Sequence[str] | None = None,
     *,
     pixels: str | None = None,
+    others: Set[str] = frozenset(),
 ) -> Dataset:
     """Open an NPZ file or a folder of images.
 
@@ -77,6 +82,7 @@ def open_dataset(
         labels: the model's class names: a folder named like one of them gets its number, otherwise subfolders are
             numbered in the order of their names.
         pixels: the layout of `x` where it holds pictures of uint8 for `preprocessing`, "NHWC" or "NCHW".
+        others: inputs of another type than float32; their arrays are given on as they are.
 
     Raises:
         FileAccessError: the path is missing or cannot be read.
@@ -110,7 +116,8 @@ def open_dataset(
     arrays = {i: data[i] for i in inputs}
     count = len(arrays[inputs[0]])
     for key, array in arrays.items():
-        if array.dtype != np.float32 and (array.dtype != np.uint8 or pixels is None):
+        as_pixels = array.dtype == np.uint8 and pixels is not None
+        if array.dtype != np.float32 and not as_pixels and key not in others:
             raise DataError(f"{name}: '{key}' is {array.dtype}; {make_float32(array.dtype)}")
         if array.ndim == 0 or len(array) != count:
             raise DataError(f"{name}: '{key}' has shape {array.shape}; every input needs the same number of samples")
@@ -118,7 +125,8 @@ def open_dataset(
         raise DataError(f"{name}: the set is empty")
     if y is not None and (y.ndim != 1 or len(y) != count or y.dtype.kind not in "iu"):
         raise DataError(f"{name}: '{labels_key}' has shape {y.shape} and dtype {y.dtype}; expected {count} integers")
-    return Dataset(arrays, (), None if y is None else y.astype(np.int64), (), preprocessing, pixels)
+    numbers = None if y is None else y.astype(np.int64)
+    return Dataset(arrays, (), numbers, (), preprocessing, pixels, others)
 
 
 def _labels_key(keys: Sequence[str], inputs: Sequence[str]) -> str:
