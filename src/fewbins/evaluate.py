@@ -160,24 +160,15 @@ def _batches(
     """How many images there are, where that is known, and batches of them."""
     inputs = opened.session.inputs
     names = [info.name for info in inputs]
-<<<<<<< HEAD
     unit = batch_size(inputs)
     fixed = unit if isinstance(unit, int) else None
     shared = {info.name for info, own in zip(inputs, own_arrays(inputs), strict=True) if not own}
-    if not isinstance(data, str | os.PathLike):
-        return None, _rebatched(
-            _as_inputs(_normal_items(data, opened.session), preprocessing, pixels), size, fixed, shared
-        )
-    dataset = open_dataset(data, names, preprocessing, opened.labels, pixels=pixels)
-=======
-    fixed = next((info.shape[0] for info in inputs if info.shape and isinstance(info.shape[0], int)), None)
     others = {info.name for info in inputs if info.type != "tensor(float)"}
     if not isinstance(data, str | os.PathLike):
         return None, _rebatched(
-            _as_inputs(_normal_items(data, opened.session), others, preprocessing, pixels), size, fixed
+            _as_inputs(_normal_items(data, opened.session), others, preprocessing, pixels), size, fixed, shared
         )
     dataset = open_dataset(data, names, preprocessing, opened.labels, pixels=pixels, others=others)
->>>>>>> 70639ba (data, calibrate: take inputs of other types as they are)
     _check_classes(dataset.classes, opened)
 
     def items() -> Iterator[tuple[dict[str, Array], Array | None]]:

@@ -155,17 +155,10 @@ def _array(item: Any, tensor: Tensor, own: bool, index: int) -> Array:
     if not isinstance(item, np.ndarray):
         raise CalibrationError(f"{where}: an item is of type {type(item).__name__}; it must be a {tensor.dtype} array")
     array: Array = item
-<<<<<<< HEAD
     if array.dtype != STORAGE[tensor.dtype]:
         hint = "preprocess them and convert with" if tensor.dtype == "float32" else "convert them with"
         raise CalibrationError(f"{where} are {array.dtype}; {hint} .astype(numpy.{STORAGE[tensor.dtype]})")
     if own and array.ndim == len(tensor.shape) - 1:
-=======
-    wanted = STORAGE[tensor.dtype]
-    if array.dtype != wanted:
-        raise CalibrationError(f"{where} are {array.dtype}; preprocess them and convert with .astype(numpy.{wanted})")
-    if array.ndim == len(tensor.shape) - 1:
->>>>>>> 70639ba (data, calibrate: take inputs of other types as they are)
         array = array[None]
     skipped = 1 if own else 0  # the batch
     fits = array.ndim == len(tensor.shape) and all(
