@@ -25,6 +25,7 @@ ModelBytes many_operators() {
     model.tensor(name, R"(["?","?","?","?"])", levels);
   for (const char* name : {"d", "p", "t", "times", "r", "mean", "u", "ct", "pr", "dts", "std"})
     model.tensor(name, R"(["?","?","?","?"])");
+  model.tensor("row", R"(["?"])").tensor("grid", R"(["?","?","?"])").tensor("parts", R"(["?","?","?"])");
   model.tensor("flat", R"(["?","?"])").tensor("gemm", R"(["?","?"])").tensor("soft", R"(["?","?"])");
   model.constant<uint8_t>("lut", "uint8", {256}, std::vector<uint8_t>(256, 5));
   model.constant<float>("k", "float32", {1, 3, 1, 1}, {1.0F, 2.0F, 3.0F});
@@ -64,6 +65,12 @@ ModelBytes many_operators() {
           R"({"op":"DepthToSpace","name":"dts","inputs":["std"],"outputs":["dts"],"params":{},"attrs":{"block":2,
                "mode":"DCR"}})",
           R"({"op":"Transpose","name":"turn","inputs":["pr"],"outputs":["r"],"params":{},"attrs":{"perm":[0,3,2,1]}})",
+          R"({"op":"Range","name":"count","inputs":["r"],"outputs":["row"],"params":{},"attrs":{"factors":[1],"inputs":[0],
+               "axes":[3],"divisors":[1],"start":0.5,"step":2.0}})",
+          R"({"op":"Expand","name":"wide","inputs":["row","grown"],"outputs":["grid"],"params":{},"attrs":{
+               "factors":[1,2,1],"inputs":[1,-1,0],"axes":[2,0,0],"divisors":[2,1,1]}})",
+          R"({"op":"Reshape","name":"part","inputs":["grid"],"outputs":["parts"],"params":{},"attrs":{"shape":[1,1,-1],
+               "axes":[2,0,-1],"divisors":[1,1,1]}})",
           R"({"op":"Unary","name":"act","inputs":["pr"],"outputs":["u"],"params":{},"attrs":{"function":"clip","alpha":0.0,
                "beta":0.0,"lo":-1.0,"hi":1.0}})",
           R"({"op":"Reduce","name":"mean","inputs":["u"],"outputs":["mean"],"params":{},"attrs":{"function":"mean",
@@ -74,7 +81,7 @@ ModelBytes many_operators() {
           R"({"op":"Softmax","name":"soft","inputs":["gemm"],"outputs":["soft"],"params":{},"attrs":{"axis":1}})",
       })
     model.add_node(node);
-  model.graph()["outputs"] = {"y", "soft", "dts", "r"};
+  model.graph()["outputs"] = {"y", "soft", "dts", "r", "parts"};
   return model;
 }
 
