@@ -6,8 +6,8 @@ Exporters write a reshape of a free batch as Shape, Gather, Concat, Reshape. The
 free size of its own, named by its expression, so that equal expressions stay equal.
 
 >>> h = Symbol.of("height")
->>> h * 2, (h * 2) // 2 == h, h + 1
-(Symbol(2*height), True, Symbol(height+1))
+>>> h * 2, (h * 2) // 2 == h, h + 1, (h + 1) * 2
+(Symbol(2*height), True, Symbol(height+1), Symbol(2*(height+1)))
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ class Symbol:
 
     def __str__(self) -> str:
         """A readable expression."""
-        product = "*".join(self.names)
-        return product if self.coefficient == 1 else f"{self.coefficient}*{product}"
+        if len(self.names) == 1 and self.coefficient == 1:
+            return self.names[0]
+        factors = [f"({name})" if set(name) & set("+-/") else name for name in self.names]
+        return "*".join(factors if self.coefficient == 1 else [str(self.coefficient), *factors])
 
     def __repr__(self) -> str:
         """The expression, marked as a symbol."""
