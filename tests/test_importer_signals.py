@@ -119,6 +119,16 @@ def test_an_image_that_is_squeezed_and_unsqueezed_again_stays_an_image() -> None
     assert operators(graph) == ["Conv", "relu", "Conv"]
 
 
+def test_truth_values_of_a_signal_stay_truth_values() -> None:
+    # Peak picking over one axis: what is cut from the mask is a mask.
+    body = """a = Conv<pads = [1, 1]>(x, w) m = MaxPool<kernel_shape = [3], strides = [1], pads = [1, 1]>(a)
+        p = Equal(a, m) q = Slice(p, one, six, one) b = Slice(a, one, six, one) z = Cast<to = 1>(q) y = Mul(b, z)"""
+    made = model(body, 13, {"w": normal(6, 6, 3), "one": np.int64([1]), "six": np.int64([6])})
+    graph = check(made, {"x": normal(2, 6, 9)})
+    session = fewbins.Session(fewbins.quantize(graph, scheme="float"))
+    assert_close({"y": session.run(normal(2, 6, 9))}, expected(made, {"x": normal(2, 6, 9)}), 2e-5, "engine")
+
+
 @pytest.mark.parametrize("axes", ["axes = [2]", "axes = [-1], keepdims = 0"])
 def test_a_mean_over_the_length_stays_among_images(axes: str) -> None:
     made = model(f"a = Conv(x, w) b = ReduceMean<{axes}>(a) y = Relu(b)", 13, {"w": normal(6, 6, 3)})

@@ -91,7 +91,7 @@ class _Rows:
             self._nodes.append(node.with_(inputs=inputs, attrs=attrs))
             return True
         image = self._names.fresh(f"{node.output}/row")
-        self._tensors[image] = Tensor(image, (*shape[:2], 1, shape[2]))
+        self._tensors[image] = replace(self._tensors[node.output], name=image, shape=(*shape[:2], 1, shape[2]))
         self._nodes.append(node.with_(inputs=inputs, outputs=(image,), attrs=attrs))
         back = self._names.fresh(f"{node.name}:line")
         self._nodes.append(Node("Reshape", back, (image,), node.outputs, TO_LINE))
