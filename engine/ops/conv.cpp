@@ -157,8 +157,9 @@ std::unique_ptr<OpState> ConvOp::prepare(const PrepareArgs& args) const {
     state->form = "rows";
     state->padded_height = (height.out - 1) * height.stride + (height.kernel - 1) * height.dilation + 1;
     state->padded_width = (width.out - 1) * width.stride + width.kernel;
-    state->source.image_step = state->padded_height * state->padded_width * channels;
-    if (state->source.image_step > kMaxElements) fail_shape(node_, "its padded input is too large");
+    const Size padded = Size(state->padded_height) * state->padded_width;
+    if (padded > kMaxElements / channels) fail_shape(node_, "its padded input is too large");
+    state->source.image_step = padded * channels;
     // In the copy nothing is outside, and only the first column of a window is looked up.
     Extent tall = height;
     tall.in = state->padded_height;

@@ -3,10 +3,11 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
+
 namespace fewbins {
 
 Window read_window(const Attrs& attrs, bool with_auto_pad) {
-  // Small enough that no product of two of them, times a size, overflows int64.
   constexpr int64_t kLargest = int64_t{1} << 20;
   const auto pads = attrs.integers<4>("pads", 0, kLargest);
   Window window;
@@ -22,35 +23,42 @@ Window read_window(const Attrs& attrs, bool with_auto_pad) {
 
 Extent window_extent(const Window& window, int axis, int64_t in, const NodeDef& node) {
   const auto i = static_cast<size_t>(axis);
-  Extent extent{.in = in,
-                .out = 0,
-                .pad_begin = window.pads_begin[i],
-                .pad_end = window.pads_end[i],
-                .kernel = window.kernel[i],
-                .stride = window.strides[i],
-                .dilation = window.dilations[i]};
-  const int64_t span = (extent.kernel - 1) * extent.dilation + 1;
+  const char* const lines = axis == 0 ? " rows" : " columns";
+  const Size stride = window.strides[i];
+  const Size span = (Size(window.kernel[i]) - 1) * window.dilations[i] + 1;
+  Size out = 0;
+  Size pad_begin = window.pads_begin[i];
+  Size pad_end = window.pads_end[i];
   if (window.auto_pad != AutoPad::explicit_pads) {
-    extent.out = (in + extent.stride - 1) / extent.stride;
-    const int64_t total = std::max<int64_t>(0, (extent.out - 1) * extent.stride + span - in);
-    const int64_t less = total / 2;
-    extent.pad_begin = window.auto_pad == AutoPad::same_upper ? less : total - less;
-    extent.pad_end = total - extent.pad_begin;
+    out = ceil_div(in, stride);
+    const Size total = std::max<Size>(0, (out - 1) * stride + span - in);
+    const Size less = total / 2;
+    pad_begin = window.auto_pad == AutoPad::same_upper ? less : total - less;
+    pad_end = total - pad_begin;
   } else {
-    const int64_t room = in + extent.pad_begin + extent.pad_end - span;
+    const Size room = in + pad_begin + pad_end - span;
     // C++ rounds towards zero: that is up where the room is negative, which is what ceil_mode wants.
     if (window.ceil_mode) {
-      extent.out = (room > 0 ? (room + extent.stride - 1) / extent.stride : room / extent.stride) + 1;
+      out = (room > 0 ? ceil_div(room, stride) : room / stride) + 1;
       // A last window counts only if it starts in the input or its leading padding.
-      if ((extent.out - 1) * extent.stride >= in + extent.pad_begin) --extent.out;
+      if ((out - 1) * stride >= in + pad_begin) --out;
     } else {
-      extent.out = room < 0 ? 0 : room / extent.stride + 1;
+      out = room < 0 ? Size(0) : room / stride + 1;
     }
   }
-  if (in < 1 || extent.out < 1 || extent.out > kMaxDim)
-    fail_shape(node, "an input of ", in, axis == 0 ? " rows" : " columns", " is too small for a window of ", span,
-               " with pads ", extent.pad_begin, " and ", extent.pad_end);
-  return extent;
+  if (in < 1 || out < 1)
+    fail_shape(node, "an input of ", in, lines, " is too small for a window of ", span, " with pads ", pad_begin,
+               " and ", pad_end);
+  // Far from 64 bits: sums of an extent's numbers and products of two of them cannot wrap.
+  if (const Size most = std::max({in + pad_begin + pad_end, (out - 1) * stride + span, out}); most > kMaxDim)
+    fail_shape(node, "its padded input would have ", most, lines, "; the limit is ", kMaxDim);
+  return {.in = in,
+          .out = out,
+          .pad_begin = pad_begin,
+          .pad_end = pad_end,
+          .kernel = window.kernel[i],
+          .stride = stride,
+          .dilation = window.dilations[i]};
 }
 
 }  // namespace fewbins

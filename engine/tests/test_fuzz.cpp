@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random edits of good files: every outcome but one of our errors, or a run that ends, is a bug. The sanitizer build is
-// where this finds most. FEWBINS_FUZZ_ROUNDS and FEWBINS_FUZZ_SEED make it longer, and another.
-#include <algorithm>
+// where this finds most. fuzz.h says how to make it longer.
 #include <boost/test/unit_test.hpp>
-#include <cstdlib>
-#include <random>
 #include <string>
 
-#include "base/error.h"
-#include "model_bytes.h"
-#include "plan/session.h"
+#include "fuzz.h"
 
 namespace fewbins {
 namespace {
 
-using Random = std::mt19937;
 using boost::json::value;
 
 // Integer and float operators, each at least once.
@@ -94,11 +88,6 @@ void collect(value& node, std::vector<value*>& all) {
     for (value& child : node.get_array()) collect(child, all);
 }
 
-template <class T>
-T pick(Random& random, std::initializer_list<T> choices) {
-  return *(choices.begin() + static_cast<std::ptrdiff_t>(random() % choices.size()));
-}
-
 void edit(value& node, Random& random) {
   switch (random() % 8) {
     case 0:
@@ -134,44 +123,6 @@ void edit(value& node, Random& random) {
   }
 }
 
-int64_t number_from(const char* variable, int64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::atoll(text);
-}
-
-// Loads and, where the work is small, runs. Returns why it did not get that far; empty when it ran.
-std::string outcome(const std::vector<std::byte>& bytes) {
-  try {
-    const auto session = Session::open(bytes, {.threads = 1, .isa = {}, .kernel = {}, .check_finite = false});
-    std::vector<Dims> dims;
-    std::vector<std::vector<std::byte>> data;
-    std::vector<InputView> inputs;
-    for (const size_t number : session->program().inputs()) {
-      Dims one = session->program().values()[number].desc.dims;
-      for (int axis = 0; axis < one.rank; ++axis) one[axis] = one[axis] < 0 ? 3 : std::min<int64_t>(one[axis], 64);
-      dims.push_back(one);
-      const TensorDesc desc{session->program().values()[number].desc.dtype, one, {}};
-      data.emplace_back(desc.bytes(), std::byte{63});  // as float32: 0.75 or so
-      inputs.push_back({data.back().data(), one, false, desc.dtype});
-    }
-    int64_t work = 0;
-    for (const StepRow& row : session->plan_rows(dims)) work += row.bytes + row.macs;
-    if (work > 20'000'000) return "too much work";
-    std::vector<std::vector<std::byte>> results;
-    std::vector<void*> outputs;
-    for (const Dims& one : session->output_dims(dims))
-      results.emplace_back(TensorDesc{session->output_dtype(results.size()), one, {}}.bytes());
-    for (std::vector<std::byte>& one : results) outputs.push_back(one.data());
-    session->run(inputs, outputs);
-    static_cast<void>(session->trace(inputs, {}));
-    return {};
-  } catch (const Error& error) {
-    BOOST_TEST((error.code() != ErrorCode::internal), error.what());
-    BOOST_TEST(std::string_view(error.what()).find('\n') == std::string_view::npos, error.what());
-    return error.what();
-  }
-}
-
 BOOST_AUTO_TEST_SUITE(fuzz)
 
 BOOST_AUTO_TEST_CASE(the_unedited_files_run) {
@@ -180,10 +131,10 @@ BOOST_AUTO_TEST_CASE(the_unedited_files_run) {
 }
 
 BOOST_AUTO_TEST_CASE(random_edits_of_the_header_give_errors_or_results) {
-  const auto rounds = number_from("FEWBINS_FUZZ_ROUNDS", 1500);
-  Random random(static_cast<unsigned>(number_from("FEWBINS_FUZZ_SEED", 1)));
+  FuzzRounds rounds(1500);
+  Random random = fuzz_random();
   int64_t ran = 0;
-  for (int64_t round = 0; round < rounds; ++round) {
+  while (rounds.next()) {
     ModelBytes model = many_operators();
     value tree(model.header);
     std::vector<value*> all;
@@ -197,14 +148,14 @@ BOOST_AUTO_TEST_CASE(random_edits_of_the_header_give_errors_or_results) {
     model.header = tree.get_object();
     ran += outcome(model.bytes()).empty() ? 1 : 0;
   }
-  BOOST_TEST_MESSAGE(ran << " of " << rounds << " edited files ran");
+  BOOST_TEST_MESSAGE(ran << " of " << rounds.done() << " edited files ran");
   BOOST_TEST(ran > 0);  // else the edits are too coarse to reach the operators
 }
 
 BOOST_AUTO_TEST_CASE(random_values_of_constants_give_errors_or_results) {
-  const auto rounds = number_from("FEWBINS_FUZZ_ROUNDS", 1500) / 3;
-  Random random(static_cast<unsigned>(number_from("FEWBINS_FUZZ_SEED", 1)));
-  for (int64_t round = 0; round < rounds; ++round) {
+  FuzzRounds rounds(500);
+  Random random = fuzz_random();
+  while (rounds.next()) {
     ModelBytes model = many_operators();
     auto it = model.stored.begin();
     std::advance(it, random() % model.stored.size());
