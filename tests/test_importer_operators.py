@@ -415,7 +415,7 @@ REFUSED = {
     "y = Conv(x, bad)": "",
     "t = Shape(x) y = Cast<to = 1>(t)": "does not depend",
     "y = Softmax<axis = 7>(x)": "axis 7",
-    "y = Where(k, x, x)": "on constants and shapes only",
+    "b = Less(x, x) y = Relu(b)": "bool; only float32 can be computed here",
     "t = Flatten<axis = 2>(x) y = Relu(t)": "free",
 }
 
