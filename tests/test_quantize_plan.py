@@ -15,6 +15,7 @@ from fewbins.ops import (
     BinaryAttrs,
     ConcatAttrs,
     ConvAttrs,
+    NormalizeAttrs,
     PadAttrs,
     PoolAttrs,
     PReluAttrs,
@@ -182,6 +183,21 @@ def test_an_output_in_the_middle_exists_in_both_forms():
 def test_softmax_is_float_between_conversions():
     graph = quantized(build(conv("x", "a"), node("Softmax", ("a",), "b", SoftmaxAttrs(1)), conv("b", "y")))
     assert ops(graph) == ["Quantize", "Conv", "Softmax", "Quantize", "Conv"]
+
+
+def test_a_normalization_between_layers_is_float_and_what_is_around_it_integer():
+    """As in ConvNeXt: the layer in front writes float32, and the next reads what a Quantize makes of the result."""
+    nodes = [
+        conv("x", "a"),
+        node("Normalize", ("a",), "b", NormalizeAttrs((1,))),
+        conv("b", "c"),
+        node("Unary", ("c",), "d", UnaryAttrs("gelu")),
+        conv("d", "e"),
+        node("Binary", ("e", "a"), "y", BinaryAttrs("add")),
+    ]
+    graph = quantized(build(*nodes))
+    assert ops(graph) == ["Quantize", "Conv", "Normalize", "Quantize", "Conv", "Table", "Conv"]
+    assert graph.node("a").attrs.requantize.kind == "dequantize"
 
 
 def test_the_mean_of_squares_is_not_taken_of_squares_in_few_levels():

@@ -83,7 +83,7 @@ class MatMulOp final : public NodeOp {
     const int64_t depth = args.in[0].dims[args.in[0].dims.rank - 1];
     state->scratch_bytes_per_slot = memory_size(Size(depth) * (kTileRows + kPartColumns) * sizeof(double));
     state->form = "product";
-    state->kernel = "product_f64";
+    state->kernel = std::string("product_f64__") + isa_name(kernels_.isa);
     state->macs = Size(out.count()) * depth;
     return state;
   }

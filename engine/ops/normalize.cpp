@@ -161,6 +161,7 @@ class NormalizeOp final : public NodeOp {
     }
     state->lines = combinations(state->kept);
     state->scratch_bytes_per_slot = sizeof(Scratch);
+    state->kernel = std::string("normalize__") + isa_name(kernels_.isa);
     state->alias = Alias::in_place;
     return state;
   }

@@ -17,12 +17,13 @@ ModelBytes many_operators() {
   const char* levels = R"({"scale":1,"zero_point":2,"lo":-16,"hi":16})";
   for (const char* name : {"maxed", "joined", "grown", "looked", "averaged", "added"})
     model.tensor(name, R"(["?","?","?","?"])", levels);
-  for (const char* name : {"d", "p", "t", "times", "r", "mean", "u", "ct", "pr", "dts", "std"})
+  for (const char* name : {"d", "p", "t", "times", "r", "mean", "u", "ct", "pr", "dts", "std", "norm", "prod"})
     model.tensor(name, R"(["?","?","?","?"])");
   model.tensor("row", R"(["?"])").tensor("grid", R"(["?","?","?"])").tensor("parts", R"(["?","?","?"])");
   model.tensor("flat", R"(["?","?"])").tensor("gemm", R"(["?","?"])").tensor("soft", R"(["?","?"])");
   model.constant<uint8_t>("lut", "uint8", {256}, std::vector<uint8_t>(256, 5));
   model.constant<float>("k", "float32", {1, 3, 1, 1}, {1.0F, 2.0F, 3.0F});
+  model.constant<float>("ns", "float32", {3, 1, 1}, {1.0F, 2.0F, 3.0F});
   model.constant<float>("gw", "float32", {2, 3}, {1, 2, 3, 4, 5, 6});
   model.constant<float>("tw", "float32", {3, 2, 2, 2}, std::vector<float>(24, 0.5F));
   model.constant<float>("slope", "float32", {3}, {0.1F, 0.2F, 0.3F});
@@ -65,6 +66,9 @@ ModelBytes many_operators() {
                "factors":[1,2,1],"inputs":[1,-1,0],"axes":[2,0,0],"divisors":[2,1,1]}})",
           R"({"op":"Reshape","name":"part","inputs":["grid"],"outputs":["parts"],"params":{},"attrs":{"shape":[1,1,-1],
                "axes":[2,0,-1],"divisors":[1,1,1]}})",
+          R"({"op":"Normalize","name":"norm","inputs":["pr"],"outputs":["norm"],"params":{"scale":"ns"},"attrs":{"axes":[1,3],
+               "groups":1,"epsilon":0.1}})",
+          R"({"op":"MatMul","name":"prod","inputs":["norm","norm"],"outputs":["prod"],"params":{},"attrs":{}})",
           R"({"op":"Unary","name":"act","inputs":["pr"],"outputs":["u"],"params":{},"attrs":{"function":"clip","alpha":0.0,
                "beta":0.0,"lo":-1.0,"hi":1.0}})",
           R"({"op":"Reduce","name":"mean","inputs":["u"],"outputs":["mean"],"params":{},"attrs":{"function":"mean",
@@ -75,7 +79,7 @@ ModelBytes many_operators() {
           R"({"op":"Softmax","name":"soft","inputs":["gemm"],"outputs":["soft"],"params":{},"attrs":{"axis":1}})",
       })
     model.add_node(node);
-  model.graph()["outputs"] = {"y", "soft", "dts", "r", "parts"};
+  model.graph()["outputs"] = {"y", "soft", "dts", "r", "parts", "prod"};
   return model;
 }
 
