@@ -25,9 +25,12 @@ from fewbins.importers.normalizations import recognize_normalizations
 from fewbins.importers.onnx_file import OnnxFile
 from fewbins.importers.operators import OPERATORS
 from fewbins.importers.operators.heads import TYPES
+from fewbins.importers.operators.reshaping import reshape
 from fewbins.importers.part import Part, choose_part
 from fewbins.importers.patterns import recognize_activations
 from fewbins.importers.problems import NodeError, Problem, grouped, refuse_quantized, show_shape
+from fewbins.importers.sizes import product
+from fewbins.importers.strided import StridedView, strided_views
 from fewbins.importers.values import BROKEN, Activation, Constant, OnnxNode
 from fewbins.passes.channels_first import keep_channels_first
 from fewbins.passes.one_row import keep_rows
@@ -78,8 +81,13 @@ class _Import:
         ctx = Context(self.file, part.reads(proto))
         self._inputs(ctx, input_shapes)
         starts = {info.name for info in part.inputs}
+        views = strided_views(self.file)
+        needless = {index for view in views.values() for index in view.indices}
         for index in part.nodes:
-            self._node(ctx, index, starts)
+            if index in views:
+                self._view(ctx, index, views[index])
+            elif index not in needless:
+                self._node(ctx, index, starts)
         self._outputs(ctx)
         if self.problems:
             self.problems[:0] = self._other_types(starts)
@@ -168,6 +176,25 @@ class _Import:
             kind = KINDS.get(proto.op_type, "the operator is not supported; replace it")
             raise NodeError(f"{kind}, or cut it off the network with load_onnx(..., inputs=[...], outputs=[...])")
         return read_node(proto, label, self.file.opset, entry.versions)
+
+    def _view(self, ctx: Context, index: int, view: StridedView) -> None:
+        """Import a Gather that is a Reshape."""
+        nodes = self.file.proto.graph.node
+        proto, value = nodes[index], ctx.value(view.source)
+        for needless in view.indices:
+            ctx.bind(nodes[needless].output[0], BROKEN)
+        node = OnnxNode("Gather", node_label(proto, index), 1, (view.source, view.batch), tuple(proto.output), {})
+        try:
+            batch = ctx.sizes(node, 1, "the number of indices")
+            if isinstance(value, Activation) and batch is not None:
+                sizes, target = ctx.sizes_of(value), [*batch, *view.sizes]
+                if len(batch) != 1 or batch[0] != sizes[0] or product(target) != product(sizes):
+                    raise NodeError(f"takes {show_shape(target)} elements of {show_shape(sizes)} by their place")
+                value = reshape(ctx, node, value, target)
+        except NodeError as error:
+            self.problems.append(_problem(ctx, proto, node.name, str(error)))
+            value = BROKEN
+        ctx.bind(proto.output[0], value)
 
     def _outputs(self, ctx: Context) -> None:
         for name in self.part.outputs:
