@@ -15,7 +15,7 @@ EXTRAS := dev,onnx,images,bench
 CXX_FILES = $(shell git ls-files --cached --others --exclude-standard 'engine/*.cpp' 'engine/*.h' | while read f; do [ -e $$f ] && echo $$f; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test test-cpp test-python test-data test-sanitize test-package limits test-arm lint format bench wheel size clean
+.PHONY: help install build demo test test-cpp test-python test-data test-sanitize test-package limits test-arm test-networks lint format bench wheel size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ limits: build ## small files that ask for gigabytes: what both readers take befo
 
 test-arm: $(VENV)/.installed build ## the engine for 64-bit ARM and ARMv7, cross compiled, tested under qemu
 	tools/check_arm.sh $(BIN) $(JOBS) $(WERROR)
+
+# Not in .ci/run: it downloads torch, and half an hour and more goes by. NETWORKS="resnet18 convnext_tiny" checks some.
+test-networks: build ## torchvision's networks by both exporters of torch, from import to quantized models
+	$(PY) tools/check_networks.py $(NETWORKS)
 
 # ---- style
 lint: build ## ruff, mypy, clang-format, the stub of the extension, the lists of ADRs and limits
