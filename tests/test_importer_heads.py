@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx_models import expected, normal, parse
+from PIL import Image
 
 import fewbins
 from fewbins import oracle
@@ -185,3 +189,20 @@ def test_evaluate_takes_class_numbers_as_they_are(answers: str) -> None:
     assert found[0]["top1_percent"] == found[1]["top1_percent"] == 75
     against = fewbins.evaluate(quantized[1], images, against=quantized[1])
     assert 100 in against.values()
+
+
+def test_run_names_the_class_that_a_model_tells(tmp_path: Path) -> None:
+    w = np.zeros((3, 3, 1, 1), np.float32)
+    w[[0, 1, 2], [0, 1, 2]] = 1
+    text = "(float[N,3,4,4] x) => (int64[] y) { a = Conv(x, w) p = GlobalAveragePool(a) y = ArgMax<axis = 1>(p) }"
+    model = fewbins.quantize(
+        fewbins.load_onnx(parse(text, 13, {"w": w})),
+        scheme="float",
+        labels=["red", "green", "blue"],
+        preprocessing=fewbins.Preprocessing(size=(4, 4), mean=(0, 0, 0), std=(255, 255, 255)),
+    )
+    model.save(tmp_path / "m.fewbins")
+    Image.new("RGB", (4, 4), (10, 20, 200)).save(tmp_path / "blue.png")
+    command = [sys.executable, "-m", "fewbins", "run", str(tmp_path / "m.fewbins"), str(tmp_path / "blue.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "blue" in done.stdout.split()

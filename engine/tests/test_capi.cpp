@@ -93,6 +93,38 @@ BOOST_AUTO_TEST_CASE(pixels_are_taken_in_their_own_order) {
   BOOST_TEST(std::memcmp(y, expected, sizeof y) == 0);
 }
 
+BOOST_AUTO_TEST_CASE(masks_and_indices_have_their_own_types) {
+  fewbins::ModelBytes bytes;
+  bytes.tensor("x", R"(["n",4])").tensor("y", R"(["n",1])").tensor("m", R"(["n",4])");
+  auto& tensors = bytes.graph()["tensors"].as_object();
+  tensors["y"].as_object()["dtype"] = "int64";
+  tensors["m"].as_object()["dtype"] = "bool";
+  bytes.graph()["outputs"] = boost::json::parse(R"(["y","m"])");
+  bytes.add_node(R"({"op":"ArgReduce","name":"arg","inputs":["x"],"outputs":["y"],"params":{},
+                     "attrs":{"function":"max","axis":1,"keepdims":true,"last":false}})");
+  bytes.add_node(R"({"op":"Cast","name":"cast","inputs":["x"],"outputs":["m"],"params":{},"attrs":{"to":"bool"}})");
+  const Handle model(bytes.bytes());
+  fewbins_tensor_info info{};
+  info.struct_size = sizeof info;
+  BOOST_TEST(fewbins_output_info(model.session, 0, &info, nullptr) == FEWBINS_OK);
+  BOOST_TEST(info.dtype == FEWBINS_INT64);
+  BOOST_TEST(fewbins_output_info(model.session, 1, &info, nullptr) == FEWBINS_OK);
+  BOOST_TEST(info.dtype == FEWBINS_BOOL);
+  const float x[4] = {0.0F, 2.0F, 5.0F, -4.0F};
+  int64_t place = -1;
+  uint8_t mask[4] = {9, 9, 9, 9};
+  const fewbins_input input{sizeof input, x, sizeof x, FEWBINS_FLOAT32, {2, {1, 4}}};
+  const fewbins_output outputs[2] = {{sizeof(fewbins_output), &place, sizeof place},
+                                     {sizeof(fewbins_output), mask, sizeof mask}};
+  BOOST_TEST(fewbins_run(model.session, &input, 1, outputs, 2, nullptr) == FEWBINS_OK);
+  BOOST_TEST(place == 2);
+  BOOST_TEST((mask[0] == 0 && mask[1] == 1 && mask[2] == 1 && mask[3] == 1));
+  fewbins_error* error = nullptr;
+  const fewbins_input integers{sizeof input, x, sizeof x, FEWBINS_INT32, {2, {1, 4}}};
+  BOOST_TEST(failed(fewbins_run(model.session, &integers, 1, outputs, 2, &error), error, FEWBINS_SHAPE,
+                    "was given as int32; the model takes float32"));
+}
+
 BOOST_AUTO_TEST_CASE(every_misuse_is_a_status_and_one_line) {
   const Bytes good = fewbins::relu_model().bytes();
   const Handle model(good);

@@ -59,7 +59,8 @@ def class_names(labels: Sequence[str] | None, graph: Graph) -> list[str] | None:
     wrong: list[object] = [name for name in list[object](names) if not isinstance(name, str)]
     if wrong:
         raise ArgumentError(f"labels holds {shown(wrong[0])}, which is no string; give a list of class names")
-    shapes = [graph.tensors[name].shape for name in graph.outputs]
+    # Outputs that are class numbers do not say how many classes there are.
+    shapes = [graph.tensors[name].shape for name in graph.outputs if graph.tensors[name].dtype == "float32"]
     classes = [shape[1] for shape in shapes if len(shape) >= 2 and all(size == 1 for size in shape[2:])]
     counts = [count for count in classes if isinstance(count, int)]
     if counts and len(counts) == len(shapes) and len(names) not in counts:

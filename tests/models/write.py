@@ -48,8 +48,20 @@ NETWORKS = {
         " y = ConvTranspose<strides = [2,2]>(j, w2, b2) z = Conv(odd, w3, b3) }",
         [(6, 3, 3, 3), (6, 6, 3, 3), (18, 2, 2, 2), (3, 6, 1, 1)],
     ),
+    # peaks, class numbers, a ranking, and values picked by it (since version 1.1)
+    "heads": (
+        "(float[N,3,12,12] x) => (bool[N,4,12,12] peaks, float[N,4,12,12] p, int64[N,12,12] classes, float[N,5] v,"
+        " int32[N,5] places, float[N,5,5] picked) {"
+        " a = Conv<pads = [1,1,1,1]>(x, w0, b0) ar = Relu(a) h = Conv(ar, w1, b1) s = Sigmoid(h)"
+        " m = MaxPool<kernel_shape = [3,3], pads = [1,1,1,1]>(s) peaks = Equal(s, m) big = Less(half, s)"
+        " both = And(peaks, big) p = Where(both, s, zero) classes = ArgMax<axis = 1, keepdims = 0>(h)"
+        " f = GlobalAveragePool(ar) g = Flatten(f) v, i = TopK(g, five) places = Cast<to = 6>(i)"
+        " picked = Gather<axis = 0>(table, i) }",
+        [(6, 3, 3, 3), (4, 6, 1, 1)],
+    ),
 }
 SCHEMES = {
+    "heads": ("8bit",),
     "classifier": ("8bit", "255x33,first=8bit,last=8bit", "23x23:fixed", "8bit:shift", "u4", "lut4", "w15"),
     "unet": ("8bit", "255x33", "64x29:fixed"),
 }
@@ -63,6 +75,10 @@ def network(name: str) -> onnx.ModelProto:
     constants = {
         "none": np.float32([]),
         "twice": np.float32([1, 1, 2, 2]),
+        "half": np.float32(0.5),
+        "zero": np.float32(0),
+        "five": np.int64([5]),
+        "table": (np.arange(30).reshape(6, 5) / 4).astype(np.float32),
         "four_thirds": np.float32([1, 1, 4 / 3, 4 / 3]),
     }
     for index, shape in enumerate(shapes):

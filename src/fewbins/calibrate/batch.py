@@ -26,13 +26,16 @@ class Input(Protocol):
 
 
 def batch_size(inputs: Sequence[Input]) -> Dim | None:
-    """The batch: the first free first size, else the first size of the first input; None where all have rank 0.
+    """The batch: the first size of the input of most axes; None where all have rank 0.
+
+    Of several with as many axes it is the first one whose first size is free, else the first one.
 
     >>> from fewbins.graph import Tensor
     >>> batch_size([Tensor("mask", (16, 16)), Tensor("x", ("N", 3, 16, 16))])
     'N'
     """
-    firsts = [tensor.shape[0] for tensor in inputs if tensor.shape]
+    most = max((len(tensor.shape) for tensor in inputs), default=0)
+    firsts = [tensor.shape[0] for tensor in inputs if len(tensor.shape) == most > 0]
     return next((size for size in firsts if isinstance(size, str)), firsts[0] if firsts else None)
 
 

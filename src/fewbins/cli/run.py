@@ -28,7 +28,9 @@ def command(
         None, help="Image files or folders; the model must carry preprocessing."
     ),
     input: Optional[list[str]] = typer.Option(  # noqa: UP045
-        None, "--input", help="x.npy, or NAME=x.npy for each of several inputs; float32, already preprocessed."
+        None,
+        "--input",
+        help="x.npy, or NAME=x.npy for each of several inputs; preprocessed, of the input's type.",
     ),
     output: Optional[Path] = typer.Option(  # noqa: UP045
         None, "--output", "-o", help=".npy, .npz (several outputs) or .csv (a row per image) to write."
@@ -67,7 +69,7 @@ def command(
 
 
 def load_array(path: str) -> Any:
-    """A float32 array from a .npy file."""
+    """An array from a .npy file."""
     try:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
@@ -126,7 +128,12 @@ def _save_csv(path: Path, arrays: dict[str, Any], labels: list[str] | None, file
     classes = labels if named and labels else [str(k) for k in range(scores.shape[1])]
     writer.writerow([*(["image"] if files else []), *classes])
     for place, row in enumerate(scores):
-        writer.writerow([*([files[place]] if files else []), *(f"{value:.9g}" for value in row)])
+        writer.writerow(
+            [
+                *([files[place]] if files else []),
+                *(f"{value:.9g}" if row.dtype == np.float32 else str(value) for value in row),
+            ]
+        )
     write_atomically(path, text.getvalue().encode())
 
 
@@ -155,7 +162,9 @@ def _pictures(opened: Opened, files: list[str], output: Path | None, top: int) -
         result = opened.session.run(read_image(path, opened.preprocessing)[None])
         arrays = result if isinstance(result, dict) else {names[0]: result}
         scores = arrays[names[0]]
-        if len(arrays) == 1 and scores.ndim == 2:
+        if len(arrays) == 1 and scores.dtype.kind in "iu" and scores.size == len(scores):
+            rows.append({"path": path, "classes": [_class(int(scores.reshape(-1)[0]), opened.labels, None)]})
+        elif len(arrays) == 1 and scores.ndim == 2 and scores.dtype == np.float32:
             rows.append({"path": path, "classes": _best(scores[0], opened.labels, top)})
         elif output is None:
             raise ShapeError("the model is not a classifier (N, classes); add -o y.npz to write what it gives")
@@ -182,15 +191,22 @@ def _joined(name: str, arrays: list[Any]) -> Any:
 
 def _best(scores: Any, labels: list[str] | None, top: int) -> list[dict[str, Any]]:
     order = np.argsort(-scores, kind="stable")[:top]
-    return [
-        {"class": int(k), "label": labels[k] if labels and k < len(labels) else None, "score": float(scores[k])}
-        for k in order
-    ]
+    return [_class(int(k), labels, float(scores[k])) for k in order]
+
+
+def _class(number: int, labels: list[str] | None, score: float | None) -> dict[str, Any]:
+    """A class; a model that ends in class numbers tells no score."""
+    known = labels is not None and 0 <= number < len(labels)
+    return {"class": number, "label": labels[number] if labels and known else None, "score": score}
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
     table = [
-        (row["path"] if place == 0 else "", best["label"] or best["class"], f"{best['score']:.4g}")
+        (
+            row["path"] if place == 0 else "",
+            best["label"] or best["class"],
+            "" if best["score"] is None else f"{best['score']:.4g}",
+        )
         for row in rows
         for place, best in enumerate(row["classes"])
     ]
