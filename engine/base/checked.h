@@ -117,6 +117,14 @@ class Size {
     return Size(a) % b;
   }
 
+  // A plain number does not take in a Size: it would wrap.
+  template <std::integral T>
+  friend void operator+=(T& a, Size b) = delete;
+  template <std::integral T>
+  friend void operator-=(T& a, Size b) = delete;
+  template <std::integral T>
+  friend void operator*=(T& a, Size b) = delete;
+
   friend constexpr bool operator==(Size a, Size b) = default;
   friend constexpr std::strong_ordering operator<=>(Size a, Size b) = default;
   template <std::integral T>

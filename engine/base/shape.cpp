@@ -36,14 +36,14 @@ Dims Dims::from(std::span<const int64_t> sizes) {
 }
 
 bool Dims::within_limits() const {
-  int64_t n = 1;
   bool empty = false;
-  for (const int64_t size : span()) {
+  for (const Size size : span()) {
     if (size < 0 || size > kMaxDim) return false;
     empty = empty || size == 0;
   }
   if (empty) return true;
-  for (const int64_t size : span()) {
+  Size n = 1;
+  for (const Size size : span()) {
     if (n > kMaxElements / size) return false;
     n *= size;
   }

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "base/checked.h"
 #include "base/limits.h"
 
 namespace fewbins {
@@ -45,7 +46,7 @@ enum class DType : uint8_t {
 
 struct Dims {
   int rank = 0;
-  std::array<int64_t, kMaxRank> d{};
+  std::array<Size, kMaxRank> d{};
 
   constexpr Dims() = default;
   // Takes at most kMaxRank sizes; Dims::from checks, this does not.
@@ -55,14 +56,16 @@ struct Dims {
   // Throws Error(invalid_argument) when the rank, a size or the product is over the limits.
   static Dims from(std::span<const int64_t> sizes);
 
-  constexpr int64_t& operator[](int axis) { return d[static_cast<size_t>(axis)]; }
-  constexpr int64_t operator[](int axis) const { return d[static_cast<size_t>(axis)]; }
-  [[nodiscard]] constexpr std::span<const int64_t> span() const { return {d.data(), static_cast<size_t>(rank)}; }
+  constexpr Size& operator[](int axis) { return d[static_cast<size_t>(axis)]; }
+  constexpr Size operator[](int axis) const { return d[static_cast<size_t>(axis)]; }
+  [[nodiscard]] constexpr std::span<const Size> span() const { return {d.data(), static_cast<size_t>(rank)}; }
 
-  // The number of elements; 1 for rank 0. The caller knows that the sizes passed check_limits.
-  [[nodiscard]] constexpr int64_t count() const {
-    int64_t n = 1;
-    for (int i = 0; i < rank; ++i) n *= d[static_cast<size_t>(i)];
+  // The number of elements; 1 for rank 0, 0 where any size is 0, however large the others are.
+  [[nodiscard]] constexpr Size count() const {
+    for (const Size size : span())
+      if (size == 0) return 0;
+    Size n = 1;
+    for (const Size size : span()) n *= size;
     return n;
   }
   // True when every size is in [0, kMaxDim] and the product is at most kMaxElements (computed without overflow).

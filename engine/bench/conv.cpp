@@ -73,7 +73,7 @@ class Conv final : public Subject {
  public:
   explicit Conv(const ConvSetup& setup) : pool_(1), node_(make_node(setup)), op_(node_.make(setup.cap, setup.kernel)) {
     in_ = node_.describe_inputs({Dims{1, setup.channels, setup.height, setup.width}});
-    out_ = {node_.describe_output()};
+    out_ = node_.describe_outputs();
     op_->infer(in_, out_);
     MemoryBudget budget;
     state_ = op_->prepare({in_, out_, 1, budget});

@@ -38,6 +38,13 @@ class OneNode {
     return *this;
   }
 
+  // A second output, "y1".
+  OneNode& second_output(DType dtype) {
+    node_.outputs.push_back("y1");
+    model_.tensors["y1"] = {"y1", {}, dtype, {}};
+    return *this;
+  }
+
   // Constants of nodes that are not there: their size is known and nothing else.
   OneNode& other_constants(size_t bytes) {
     model_.constants["others"].bytes = bytes;
@@ -64,7 +71,7 @@ class OneNode {
     return make_op(node_, OpContext{model_, budget_, isa, forced_kernel});
   }
 
-  // The inputs of these dims, in order, and the output without dims.
+  // The inputs of these dims, in order, and the outputs without dims.
   [[nodiscard]] std::vector<TensorDesc> describe_inputs(const std::vector<Dims>& dims) const {
     std::vector<TensorDesc> in;
     for (size_t i = 0; i < dims.size(); ++i) {
@@ -73,9 +80,13 @@ class OneNode {
     }
     return in;
   }
-  [[nodiscard]] TensorDesc describe_output() const {
-    const TensorInfo& info = model_.tensors.at("y");
-    return {info.dtype, {}, info.affine};
+  [[nodiscard]] std::vector<TensorDesc> describe_outputs() const {
+    std::vector<TensorDesc> out;
+    for (const std::string& name : node_.outputs) {
+      const TensorInfo& info = model_.tensors.at(name);
+      out.push_back({info.dtype, {}, info.affine});
+    }
+    return out;
   }
 
  protected:

@@ -133,7 +133,7 @@ fewbins::InputView view_of(const fewbins_input& input, size_t index, const fewbi
   // Bytes are pixels, unless the model itself takes bytes.
   if (type->engine == DType::u8 && index < program.inputs().size())
     view.pixels = program.values()[program.inputs()[index]].desc.dtype != DType::u8;
-  const size_t need = static_cast<size_t>(view.dims.count()) * fewbins::dtype_bytes(view.dtype);
+  const size_t need = fewbins::memory_size(view.dims.count() * fewbins::dtype_bytes(view.dtype));
   if (input.bytes != need || (input.data == nullptr && need != 0))
     fail(ErrorCode::invalid_argument, "input ", index, " has ", input.data == nullptr ? 0 : input.bytes,
          " bytes; its shape ", view.dims.text(), " needs ", need);
@@ -252,7 +252,8 @@ fewbins_status fewbins_run(fewbins_session* session, const fewbins_input* inputs
     std::vector<void*> pointers;
     for (size_t i = 0; i < out.size(); ++i) {
       const fewbins_output one = entry(outputs, i, "fewbins_output");
-      const size_t need = static_cast<size_t>(out[i].count()) * fewbins::dtype_bytes(session->session->output_dtype(i));
+      const size_t need =
+          fewbins::memory_size(out[i].count() * fewbins::dtype_bytes(session->session->output_dtype(i)));
       if ((one.data == nullptr && need != 0) || one.bytes != need)
         fail(ErrorCode::invalid_argument, "output ", i, " has room for ", one.data == nullptr ? 0 : one.bytes,
              " bytes; its shape ", out[i].text(), " needs ", need);

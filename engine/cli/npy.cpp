@@ -166,7 +166,7 @@ NpyArray read_npy(const std::string& path) {
   NpyArray array;
   HeaderReader(text.substr(start, length), path).read(array);
   const std::span<const std::byte> data = bytes.subspan(start + length);
-  const size_t need = static_cast<size_t>(array.dims.count()) * dtype_bytes(array.dtype);
+  const size_t need = memory_size(array.dims.count() * dtype_bytes(array.dtype));
   if (data.size() != need)
     fail(ErrorCode::invalid_argument, "'", path, "' has ", data.size(), " bytes of data; its shape ", array.dims.text(),
          " needs ", need);

@@ -44,7 +44,7 @@ Declared read_declared(std::string_view name, const Json& row) {
   if (!declared.dims.within_limits())
     fail(ErrorCode::model_file, "constant '", name, "' has shape ", declared.dims.text(), "; the limit is ",
          kMaxElements, " elements");
-  declared.bytes = static_cast<size_t>(declared.dims.count()) * dtype_bytes(type->dtype);
+  declared.bytes = memory_size(declared.dims.count() * dtype_bytes(type->dtype));
   return declared;
 }
 

@@ -18,7 +18,7 @@ struct AlongAxisState final : OpState {
     int64_t out = 0;
   };
   std::vector<Kept> kept;  // all axes but the one
-  int64_t rows = 1;
+  Size rows = 1;
   int64_t length = 1;    // of a row
   int64_t in_step = 1;   // between neighbours of a row
   int64_t out_step = 1;  // the same in the output, where the axis is still there

@@ -29,6 +29,16 @@ template <class... Parts>
   fail(ErrorCode::shape, "node '", node.name, "' (", node.op, "): ", std::forward<Parts>(parts)...);
 }
 
+// What `work` gives; a size of it that does not fit 64 bits is told with the node's name.
+template <class Work>
+auto with_node_name(const NodeDef& node, Work&& work) {
+  try {
+    return work();
+  } catch (const SizeError& error) {
+    fail_shape(node, error.what());
+  }
+}
+
 // Section 4 of docs/numerics.md: how acc becomes the next tensor.
 struct Requantize {
   enum class Kind : uint8_t { float_, fixed, shift, dequantize };

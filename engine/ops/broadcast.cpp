@@ -31,7 +31,7 @@ Dims joined(const NodeDef& node, const Dims& a, const Dims& b) {
 // Whether both axes of the output can be walked as one.
 bool merges(const BroadcastAxis& outer, const BroadcastAxis& inner) {
   for (size_t i = 0; i < kMaxBroadcast; ++i)
-    if (outer.step[i] != inner.step[i] * inner.size) return false;
+    if (outer.step[i] != Size(inner.step[i]) * inner.size) return false;
   return true;
 }
 
@@ -57,7 +57,7 @@ std::unique_ptr<BroadcastState> prepare_broadcast(const PrepareArgs& args) {
     for (size_t i = 0; i < kMaxBroadcast; ++i) next.step[i] = operands[i][axis];
     if (next.size == 1) continue;
     if (!state->outer.empty() && merges(state->outer.back(), next)) {
-      next.size *= state->outer.back().size;
+      next.size = Size(next.size) * state->outer.back().size;
       state->outer.back() = next;
     } else {
       state->outer.push_back(next);

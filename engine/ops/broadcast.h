@@ -26,7 +26,7 @@ struct BroadcastAxis {
 struct BroadcastState final : OpState {
   std::vector<BroadcastAxis> outer;  // in the output's memory order
   BroadcastAxis line;                // the innermost axis, contiguous in the output
-  int64_t lines = 1;
+  Size lines = 1;
 };
 
 // The shape that the operands broadcast to. Throws Error(shape) where they do not.
@@ -38,7 +38,7 @@ struct BroadcastState final : OpState {
 // operands', which step by state.line.step.
 template <class Body>
 void for_each_run(const BroadcastState& state, ThreadPool& pool, const Body& body) {
-  const int64_t blocks = (state.line.size + kBroadcastBlock - 1) / kBroadcastBlock;
+  const int64_t blocks = ceil_div(state.line.size, kBroadcastBlock);
   const int64_t grain = std::max<int64_t>(1, 8192 / std::min(state.line.size, kBroadcastBlock));
   pool.parallel_for(state.lines * blocks, grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t task = begin; task < end; ++task) {

@@ -27,7 +27,7 @@ ConvParts read_conv(const NodeDef& node, const OpContext& context) {
   parts.integer = attrs.requantize().has_value();
   parts.input = require_input(node, context, 0, parts.integer ? DType::levels : DType::f32).affine;
   const Constant& stored = Params(node, context).required("weight");
-  const int64_t per_channel = stored.dims.rank == 4 && stored.dims[0] > 0 ? stored.dims.count() / stored.dims[0] : 1;
+  const Size per_channel = stored.dims.rank == 4 && stored.dims[0] > 0 ? stored.dims.count() / stored.dims[0] : Size(1);
   parts.weights = read_weights(node, context, parts.integer, 4, [&](int64_t i) { return i / per_channel; });
   const Dims& dims = parts.weights.dims;
   const int64_t groups = attrs.integer("groups", 1, kMaxDim);
@@ -140,14 +140,14 @@ std::unique_ptr<OpState> ConvOp::prepare(const PrepareArgs& args) const {
   auto state = std::make_unique<ConvState>();
   const Dims& from = args.in[0].dims;
   const Dims& to = args.out[0].dims;
-  const int64_t channels = from[1];
+  const Size channels = from[1];
   state->height = window_extent(parts_.window, 0, from[2], node_);
   state->width = window_extent(parts_.window, 1, from[3], node_);
   const Extent& height = state->height;
   const Extent& width = state->width;
   state->rows = to[0] * to[2] * to[3];
   state->target = {.run = state->rows, .step = to[1]};
-  const size_t pixel_bytes = static_cast<size_t>(channels) * element_bytes();
+  const size_t pixel_bytes = memory_size(channels * element_bytes());
   args.budget.charge((Size(height.kernel) + width.kernel) * sizeof(int64_t), "the taps of its window");
   state->source.image_step = from[2] * from[3] * channels;
   const bool same_size = parts_.shape.taps == 1 && to[2] == from[2] && to[3] == from[3] && height.stride == 1 &&
@@ -155,17 +155,17 @@ std::unique_ptr<OpState> ConvOp::prepare(const PrepareArgs& args) const {
   if (by_rows_) {
     state->way = Form::rows;
     state->form = "rows";
-    state->padded_height = (height.out - 1) * height.stride + (height.kernel - 1) * height.dilation + 1;
-    state->padded_width = (width.out - 1) * width.stride + width.kernel;
-    const Size padded = Size(state->padded_height) * state->padded_width;
+    state->padded_height = height.covered();
+    state->padded_width = width.covered();
+    const Size padded = height.covered() * width.covered();
     if (padded > kMaxElements / channels) fail_shape(node_, "its padded input is too large");
     state->source.image_step = padded * channels;
     // In the copy nothing is outside, and only the first column of a window is looked up.
     Extent tall = height;
-    tall.in = state->padded_height;
+    tall.in = height.covered();
     tall.pad_begin = 0;
     Extent wide = width;
-    wide.in = state->padded_width;
+    wide.in = width.covered();
     wide.pad_begin = 0;
     wide.kernel = 1;
     state->source.windows = {tap_axis(tall), tap_axis(wide), pixel_bytes};

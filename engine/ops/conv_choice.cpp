@@ -104,7 +104,7 @@ ConvSize declared_size(const NodeDef& node, const OpContext& context, const Conv
 }
 
 bool has_winograd_window(const ConvParts& parts) {
-  using Pair = std::array<std::int64_t, 2>;
+  using Pair = std::array<Size, 2>;
   return parts.shape.groups == 1 && parts.window.kernel == Pair{3, 3} && parts.window.strides == Pair{1, 1} &&
          parts.window.dilations == Pair{1, 1};
 }

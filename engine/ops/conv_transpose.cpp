@@ -97,7 +97,7 @@ class ConvTransposeOp final : public NodeOp {
   }
 
   [[nodiscard]] size_t pixel_bytes() const {
-    return static_cast<size_t>(shape_.groups * shape_.channels) * (epilogue_->is_float() ? sizeof(float) : 1);
+    return memory_size(shape_.groups * shape_.channels * (epilogue_->is_float() ? sizeof(float) : size_t{1}));
   }
 
   Window window_;
@@ -137,7 +137,7 @@ ConvTransposeOp::ConvTransposeOp(const NodeDef& node, const OpContext& context) 
   check_arity(node, 1, 2);
   const Attrs attrs(node);
   window_ = read_window(attrs, false);
-  output_padding_ = attrs.integers<2>("output_padding", 0, int64_t{1} << 20);
+  output_padding_ = attrs.integers<2>("output_padding", 0, kMaxWindow);
   for (size_t axis = 0; axis < 2; ++axis)
     if (output_padding_[axis] >= std::max(window_.strides[axis], window_.dilations[axis]))
       fail_node(node, "output_padding ", output_padding_[axis], " is not below the larger of stride and dilation");
@@ -175,7 +175,7 @@ ConvTransposeOp::ConvTransposeOp(const NodeDef& node, const OpContext& context) 
           [&](const auto& all) { return phase_weights(all, shape_, window_.kernel[1], rows, columns, phase); });
     }
   }
-  if (std::cmp_equal(rows_.size(), window_.strides[0]) && std::cmp_equal(columns_.size(), window_.strides[1])) return;
+  if (window_.strides[0] == rows_.size() && window_.strides[1] == columns_.size()) return;
   ProductShape nothing = shape_;
   nothing.taps = nothing.channels = 1;
   const auto zeros = context.budget.borrow(Size(channels) * sizeof(float), "weights of phases without taps");
@@ -194,10 +194,11 @@ std::unique_ptr<OpState> ConvTransposeOp::prepare(const PrepareArgs& args) const
   };
   const Strides strides = memory_strides(args.out[0].dims);
   const int64_t image = strides[0];
+  const size_t pixel = pixel_bytes();
   if (background_) {
     TransposeState::Call& call = state->background.emplace();
     call.rows = from[0] * to[2] * to[3];
-    call.source.windows = {{.outputs = to[2], .size = 0}, {.outputs = to[3], .size = 0}, pixel_bytes()};
+    call.source.windows = {{.outputs = to[2], .size = 0}, {.outputs = to[3], .size = 0}, pixel};
     call.target = {.run = call.rows, .step = to[1]};
     state->scratch_bytes_per_slot = background_->scratch_bytes_per_slot();
   }
@@ -212,7 +213,7 @@ std::unique_ptr<OpState> ConvTransposeOp::prepare(const PrepareArgs& args) const
       args.budget.charge(Size(product.shape().taps + 1) * sizeof(int64_t), "the taps of its window");
       call.source.windows = {{.outputs = lines, .size = from[2], .step = 1, .shifts = rows.shifts},
                              {.outputs = run, .size = from[3], .step = 1, .shifts = columns.shifts},
-                             pixel_bytes()};
+                             pixel};
       call.source.image_step = from[2] * from[3] * from[1];
       call.target = {.start = rows.phase * strides[2] + columns.phase * strides[3],
                      .run = std::max<int64_t>(1, run),

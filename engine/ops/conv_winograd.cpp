@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/scratch.h"
 #include "base/thread_pool.h"
 #include "kernels/winograd/forms.h"
 #include "ops/conv_choice.h"
@@ -21,10 +22,11 @@ constexpr size_t kChunkBytes = 256 << 10;  // V and the sums of a chunk
 constexpr size_t kLine = 64;               // of the cache
 
 size_t index(int64_t i) { return static_cast<size_t>(i); }
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-size_t round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
 // An odd number of cache lines, so that positions do not meet in one set of the cache.
-size_t odd_lines(size_t bytes) { return ((bytes + kLine - 1) / kLine | 1) * kLine; }
+size_t odd_lines(Size bytes) {
+  const Size lines = ceil_div(bytes, kLine);
+  return memory_size((lines + (lines % 2 == 0 ? 1 : 0)) * kLine);
+}
 
 // Tiles lie in lines: tile rows of all images. A chunk is some lines, and a run of tiles of each.
 struct WinogradState final : OpState {
@@ -105,52 +107,52 @@ std::unique_ptr<OpState> WinogradOp::prepare(const PrepareArgs& args) const {
   state->width = window_extent(parts_.window, 1, from[3], node_);
   const auto tile = static_cast<int64_t>(form_.tile);
   const auto taps = static_cast<int64_t>(form_.taps());
-  const int64_t tiles = ceil_div(to[3], tile);
-  state->image_lines = ceil_div(to[2], static_cast<int64_t>(form_.output_rows()));
-  state->lines = to[0] * state->image_lines;
-  state->runs = ceil_div(tiles, kMostRun);
-  state->run = ceil_div(tiles, state->runs);
+  const Size tiles = ceil_div(to[3], tile);
+  const Size image_lines = ceil_div(to[2], form_.output_rows());
+  const Size lines = to[0] * image_lines;
+  const Size runs = ceil_div(tiles, kMostRun);
+  const Size run = ceil_div(tiles, runs);
 
   const size_t positions = form_.positions();
   const size_t nr = weights_.nr();
-  state->tile_bytes = round_up(index(from[1]) * (form_.bytes ? 1 : 2), kLine);
-  const size_t line_bytes = index(state->run) * positions * (state->tile_bytes + nr * sizeof(int32_t));
+  state->tile_bytes = memory_size(round_up(from[1] * (form_.bytes ? 1 : 2), kLine));
+  const Size line_bytes = run * positions * (state->tile_bytes + nr * sizeof(int32_t));
   const int64_t threads = std::max(args.threads, 1);
-  state->chunk_lines = std::clamp<int64_t>(static_cast<int64_t>(kChunkBytes / line_bytes), 1, state->lines);
+  Size chunk_lines = std::clamp<Size>(kChunkBytes / line_bytes, 1, lines);
   if (threads > 1) {
-    const int64_t fair = ceil_div(state->lines * state->runs, 2 * threads);
-    state->chunk_lines = std::clamp<int64_t>(state->chunk_lines, 1, std::max<int64_t>(1, fair));
+    const Size fair = ceil_div(lines * runs, 2 * threads);
+    chunk_lines = std::clamp<Size>(chunk_lines, 1, std::max<Size>(1, fair));
   }
-  const int64_t chunks = ceil_div(state->lines, state->chunk_lines);
-  state->chunk_lines = ceil_div(state->lines, chunks);  // of equal size
-  state->splits =
-      std::clamp<int64_t>(ceil_div(threads, chunks * state->runs), 1, static_cast<int64_t>(weights_.panels()));
+  const Size chunks = ceil_div(lines, chunk_lines);
+  chunk_lines = ceil_div(lines, chunks);  // of equal size
+  state->image_lines = image_lines;
+  state->lines = lines;
+  state->run = run;
+  state->runs = runs;
+  state->chunk_lines = chunk_lines;
+  state->splits = std::clamp<Size>(ceil_div(threads, chunks * runs), 1, weights_.panels());
 
   // Every line of a chunk may begin an image.
-  const int64_t images = std::min(state->chunk_lines, ceil_div(state->chunk_lines - 1, state->image_lines) + 1);
-  const size_t v_tiles = index((state->chunk_lines + images * (taps - 1)) * state->run);
-  size_t most_rows = 0;  // tiles, in whole tiles of the widest kernel
-  size_t pointers = 0;
+  const Size images = std::min(chunk_lines, ceil_div(chunk_lines - 1, image_lines) + 1);
+  const Size v_tiles = (chunk_lines + images * (taps - 1)) * run;
+  Size most_rows = 0;  // tiles, in whole tiles of the widest kernel
+  Size pointers = 0;
   for (const WinogradPosition& position : weights_.positions()) {
-    const size_t rows = round_up(index(state->chunk_lines * state->run), position.kernel->mr);
+    const Size rows = round_up(chunk_lines * run, position.kernel->mr);
     most_rows = std::max(most_rows, rows);
     pointers += rows * form_.taps();
   }
   state->position_bytes = odd_lines(v_tiles * state->tile_bytes);
   state->sums_bytes = odd_lines(most_rows * nr * sizeof(int32_t));
-  size_t at = positions * state->position_bytes + kReadPadding;
-  const auto place = [&at](size_t bytes) {
-    const size_t here = round_up(at, kLine);
-    at = here + bytes;
-    return here;
-  };
-  state->pixels_at = place(form_.input_rows() * (index(state->run) * form_.tile + 2) * sizeof(void*));
-  state->rows_at = place(pointers * sizeof(void*));
-  state->sums_at = place(positions * state->sums_bytes);
-  state->acc_at = place(form_.outputs() * index(state->run) * nr * sizeof(int32_t));
-  state->starts_at = place(index(state->chunk_lines) * sizeof(int64_t));
-  state->tiles_at = place(index(state->chunk_lines * state->run) * sizeof(size_t));
-  state->scratch_bytes_per_slot = round_up(at, kLine);
+  ScratchLayout slot;
+  slot.add_operand(Size(positions) * state->position_bytes);  // V, at 0
+  state->pixels_at = slot.add<void*>((run * form_.tile + 2) * form_.input_rows());
+  state->rows_at = slot.add<void*>(pointers);
+  state->sums_at = slot.add(positions, state->sums_bytes);
+  state->acc_at = slot.add<int32_t>(run * form_.outputs() * nr);
+  state->starts_at = slot.add<int64_t>(chunk_lines);
+  state->tiles_at = slot.add<size_t>(chunk_lines * run);
+  state->scratch_bytes_per_slot = slot.total();
   state->form = std::string("winograd ") + form_.name;
   state->kernel = weights_.kernel_names();
   state->macs = to[0] * to[2] * to[3] * to[1] * parts_.shape.taps * parts_.shape.channels;
@@ -322,8 +324,8 @@ void WinogradOp::store(const Part& part, size_t panel, int64_t line) const {
     const int64_t offset = (((image * to[2] + top + r) * to[3] + left) * to[1] + column) * bytes;
     epilogue_.run({.acc = acc + index(r) * line_stride,
                    .acc_stride = nr,
-                   .rows = index(std::min(part.tiles * tile, to[3] - left)),
-                   .cols = index(std::min(static_cast<int64_t>(nr), to[1] - column)),
+                   .rows = index(std::min<int64_t>(part.tiles * tile, to[3] - left)),
+                   .cols = index(std::min<int64_t>(static_cast<int64_t>(nr), to[1] - column)),
                    .first = index(column),
                    .bias = bias_.data() + column,
                    .residual = residual == nullptr ? nullptr : residual + offset,

@@ -11,13 +11,13 @@ namespace {
 enum class Depth : uint8_t { row_column_channel, channel_row_column };
 
 // Moves between the deep tensor (N, C*b*b, H, W) and the wide one (N, C, H*b, W*b).
-CopyBox block_box(const Dims& deep, const Dims& wide, int64_t block, Depth order, bool to_wide) {
+CopyBox block_box(const Dims& deep, const Dims& wide, Size block, Depth order, bool to_wide) {
   const Strides d = memory_strides(deep);
   const Strides w = memory_strides(wide);
-  const int64_t channels = wide[1];
+  const Size channels = wide[1];
   const bool channel_last = order == Depth::row_column_channel;
-  const int64_t step_channel = channel_last ? 1 : block * block;
-  const int64_t step_column = channel_last ? channels : 1;
+  const Size step_channel = channel_last ? Size(1) : block * block;
+  const Size step_column = channel_last ? channels : Size(1);
   // Axes: image, channel, row, row in the block, column, column in the block.
   const Dims dims{deep[0], channels, deep[2], block, deep[3], block};
   const Strides of_wide{w[0], w[1], w[2] * block, w[2], w[3] * block, w[3]};
@@ -38,7 +38,7 @@ class BlockOp final : public NodeOp {
   void infer(std::span<const TensorDesc> in, std::span<TensorDesc> out) const override {
     require_rank(node_, in[0], 4);
     const Dims& d = in[0].dims;
-    const int64_t area = block_ * block_;
+    const Size area = block_ * block_;
     if (to_wide_) {
       if (d[1] % area != 0)
         fail_shape(node_, "input ", d.text(), ": channels must be a multiple of ", area, " (block ", block_, ")");
@@ -60,7 +60,7 @@ class BlockOp final : public NodeOp {
 
  private:
   bool to_wide_;
-  int64_t block_ = 1;
+  Size block_ = 1;
   Depth order_ = Depth::row_column_channel;
 };
 

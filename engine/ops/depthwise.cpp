@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/scratch.h"
 #include "base/thread_pool.h"
 #include "ops/conv.h"
 #include "ops/node_op.h"
@@ -24,6 +25,7 @@ struct DepthwiseState final : OpState {
   Taps windows;        // by pixels
   int64_t pixels = 0;  // output pixels of an image
   int64_t chunk = 1;   // pixels computed together
+  size_t rows_at = 0;  // in a slot's scratch memory, behind the sums: pointers to pixels
   Extent height;
   Extent width;
 };
@@ -72,10 +74,6 @@ class DepthwiseOp final : public NodeOp {
  private:
   [[nodiscard]] size_t element_bytes() const { return parts_.integer ? 1 : sizeof(float); }
 
-  [[nodiscard]] size_t sums_bytes(const DepthwiseState& state) const {
-    return (static_cast<size_t>(state.chunk * parts_.shape.groups) * sizeof(int32_t) + 63) / 64 * 64;
-  }
-
   // 16-bit sums where the window fits them, unless a row is forced.
   static const DepthwiseKernel& choose(bool few, const OpContext& context) {
     const DepthwiseKernel& exact = select_depthwise(Family::depthwise_dot32, context.isa, context.forced_kernel);
@@ -119,19 +117,22 @@ std::unique_ptr<OpState> DepthwiseOp::prepare(const PrepareArgs& args) const {
   state->width = window_extent(parts_.window, 1, from[3], node_);
   state->pixels = to[2] * to[3];
   state->macs = to.count() * parts_.shape.taps;
+  ScratchLayout slot;
   if (line_ != nullptr) {
     const bool direct = scales_.size() != 0;
     state->chunk = std::clamp<int64_t>((direct ? kLineBytes : kSums) / to[1], 1, to[3]);
-    state->scratch_bytes_per_slot = direct ? 0 : sums_bytes(*state);
+    if (!direct) slot.add<int32_t>(Size(state->chunk) * parts_.shape.groups);
+    state->scratch_bytes_per_slot = slot.total();
     state->kernel = line_->name;
     state->form = "depthwise_line";
     return state;
   }
   args.budget.charge((Size(state->height.kernel) + state->width.kernel) * sizeof(int64_t), "the taps of its window");
-  state->windows = {tap_axis(state->height), tap_axis(state->width), static_cast<size_t>(from[1]) * element_bytes()};
-  state->chunk = std::max<int64_t>(1, std::min(kSums / to[1], kPointers / parts_.shape.taps));
-  state->scratch_bytes_per_slot =
-      sums_bytes(*state) + static_cast<size_t>(state->chunk * parts_.shape.taps) * sizeof(void*);
+  state->windows = {tap_axis(state->height), tap_axis(state->width), memory_size(from[1] * element_bytes())};
+  state->chunk = std::max<int64_t>(1, std::min<int64_t>(kSums / to[1], kPointers / parts_.shape.taps));
+  slot.add<int32_t>(Size(state->chunk) * parts_.shape.groups);
+  state->rows_at = slot.add<void*>(Size(state->chunk) * parts_.shape.taps);
+  state->scratch_bytes_per_slot = slot.total();
   state->kernel = kernel_->name;
   state->form = "depthwise";
   return state;
@@ -197,7 +198,7 @@ void DepthwiseOp::run_line(const RunArgs& args, const DepthwiseState& state, int
     task.steps[i] = channels;
   }
   for (int64_t x = 0; x < width.out; x += state.chunk) {
-    const int64_t count = std::min(state.chunk, width.out - x);
+    const int64_t count = std::min<int64_t>(state.chunk, width.out - x);
     const int64_t pixel = line * width.out + x;
     task.first = static_cast<ptrdiff_t>(width.source(x, 0));
     task.pixels = static_cast<size_t>(count);
@@ -212,8 +213,8 @@ void DepthwiseOp::run_pixels(const RunArgs& args, const DepthwiseState& state, i
   const Dims& from = args.in_desc[0].dims;
   const int64_t taps = parts_.shape.taps;
   const auto channels = static_cast<size_t>(parts_.shape.groups);
-  const auto** rows = reinterpret_cast<const void**>(scratch + sums_bytes(state));
-  const int64_t image_bytes = from[2] * from[3] * from[1] * static_cast<int64_t>(element_bytes());
+  const auto** rows = reinterpret_cast<const void**>(scratch + state.rows_at);
+  const int64_t image_bytes = from[2] * from[3] * from[1] * element_bytes();
   PixelCursor at(first, state.windows);
   for (int64_t pixel = first; pixel < end;) {
     const int64_t run = at.run(end - pixel, state.windows);
@@ -223,7 +224,7 @@ void DepthwiseOp::run_pixels(const RunArgs& args, const DepthwiseState& state, i
     pixel += run;
     rows += run * taps;
   }
-  kernel_->run({.rows = reinterpret_cast<const void* const*>(scratch + sums_bytes(state)),
+  kernel_->run({.rows = reinterpret_cast<const void* const*>(scratch + state.rows_at),
                 .pixels = static_cast<size_t>(end - first),
                 .taps = static_cast<size_t>(taps),
                 .channels = channels,

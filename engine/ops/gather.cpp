@@ -39,7 +39,7 @@ AxisGather::AxisGather(const Dims& in, const Dims& out, const std::vector<std::v
   const Strides to = memory_strides(out);
   const Strides from = memory_strides(in);
   std::vector<size_t> order = memory_order(out.rank);
-  int64_t whole = 1;  // elements of the inner axes that move together
+  Size whole = 1;  // elements of the inner axes that move together
   while (!order.empty() && is_identity(tables[order.back()], in.d[order.back()])) {
     whole *= in.d[order.back()];
     order.pop_back();
@@ -52,7 +52,7 @@ AxisGather::AxisGather(const Dims& in, const Dims& out, const std::vector<std::v
   order.pop_back();
   for (size_t i = 0; i < tables[inner].size(); ++i) {
     const int64_t index = tables[inner][i];
-    const int64_t source = index < 0 ? -1 : index * from[inner];
+    const int64_t source = index < 0 ? int64_t{-1} : int64_t{index * from[inner]};
     if (!runs_.empty()) {
       Run& last = runs_.back();
       const bool joins = source < 0 ? last.from < 0 : last.from >= 0 && source == last.from + last.count;
@@ -65,7 +65,8 @@ AxisGather::AxisGather(const Dims& in, const Dims& out, const std::vector<std::v
   }
   for (const size_t axis : order) {
     Level level{{}, to[axis]};
-    for (const int64_t index : tables[axis]) level.from.push_back(index < 0 ? -1 : index * from[axis]);
+    for (const int64_t index : tables[axis])
+      level.from.push_back(index < 0 ? int64_t{-1} : int64_t{index * from[axis]});
     levels_.push_back(std::move(level));
   }
 }
@@ -75,7 +76,7 @@ void AxisGather::walk(const T* in, T* out, T fill, size_t level) const {
   if (level == levels_.size()) {
     for (const Run& run : runs_) {
       if (in == nullptr || run.from < 0)
-        std::fill_n(out + run.to, run.count, fill);
+        std::fill_n(out + run.to, int64_t{run.count}, fill);
       else if (run.count == 1)
         out[run.to] = in[run.from];
       else

@@ -28,7 +28,7 @@ class AxisGather {
   struct Run {
     int64_t to;
     int64_t from;
-    int64_t count;
+    Size count;
   };
   struct Level {
     std::vector<int64_t> from;  // source offset of each index, or -1

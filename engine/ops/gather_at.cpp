@@ -63,8 +63,8 @@ class GatherOp final : public NodeOp {
     const int64_t count = indices.count();
     for (int64_t number = 0; number < count; ++number) {
       int64_t rest = number;
-      int64_t source = 0;
-      int64_t target = 0;
+      Size source = 0;
+      Size target = 0;
       for (int i = indices.rank; i-- > 0;) {
         const int64_t step = rest % indices[i];
         source += step * at[static_cast<size_t>(i)];

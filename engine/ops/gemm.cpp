@@ -2,6 +2,7 @@
 // Gemm: a matrix product with a constant, over the last axis of the input.
 #include <optional>
 
+#include "base/scratch.h"
 #include "ops/factories.h"
 #include "ops/layout.h"
 #include "ops/node_op.h"
@@ -17,6 +18,9 @@ struct GemmState final : OpState {
   // Rank-4 operands lie as NHWC; where that is not the logical order they pass through row-major copies.
   bool copies_input = false;
   bool copies_output = false;
+  size_t input_at = 0;  // in the scratch memory
+  size_t output_at = 0;
+  size_t residual_at = 0;
 };
 
 class GemmOp final : public NodeOp {
@@ -27,7 +31,7 @@ class GemmOp final : public NodeOp {
     const bool integer = !epilogue_.is_float();
     const TensorDesc input = require_input(node, context, 0, integer ? DType::levels : DType::f32);
     const Constant& stored = Params(node, context).required("weight");
-    const int64_t depth = stored.dims.rank == 2 && stored.dims[1] > 0 ? stored.dims[1] : 1;
+    const Size depth = stored.dims.rank == 2 && stored.dims[1] > 0 ? stored.dims[1] : Size(1);
     const Weights weights = read_weights(node, context, integer, 2, [&](int64_t i) { return i / depth; });
     const Dims output = context.desc(node.outputs[0]).dims;
     const ProductShape shape{.groups = 1,
@@ -54,14 +58,16 @@ class GemmOp final : public NodeOp {
 
   std::unique_ptr<OpState> prepare(const PrepareArgs& args) const override {
     auto state = std::make_unique<GemmState>();
-    const int64_t rows = args.out[0].dims.count() / product_->shape().columns;
+    const Size rows = args.out[0].dims.count() / product_->shape().columns;
     state->source.step = product_->shape().channels;
     state->target = {.run = rows, .step = product_->shape().columns};
     state->copies_input = !same_order(args.in[0].dims);
     state->copies_output = !same_order(args.out[0].dims);
-    size_t scratch = state->copies_input ? padded(args.in[0].bytes()) : 0;
-    if (state->copies_output) scratch += padded(args.out[0].bytes()) * args.in.size();
-    state->scratch_bytes = scratch;
+    ScratchLayout scratch;
+    if (state->copies_input) state->input_at = scratch.add_operand(args.in[0].bytes());
+    if (state->copies_output) state->output_at = scratch.add_operand(args.out[0].bytes());
+    if (state->copies_output && args.in.size() == 2) state->residual_at = scratch.add_operand(args.in[1].bytes());
+    state->scratch_bytes = scratch.total();
     state->scratch_bytes_per_slot = product_->scratch_bytes_per_slot();
     state->kernel = product_->kernel_name();
     state->form = "product";
@@ -71,23 +77,17 @@ class GemmOp final : public NodeOp {
 
   void run(const RunArgs& args) const override {
     const auto& state = static_cast<const GemmState&>(args.state);
-    std::byte* scratch = args.scratch;
-    const auto take = [&](const TensorDesc& desc) {
-      std::byte* taken = scratch;
-      scratch += padded(desc.bytes());
-      return taken;
-    };
-    const auto to_logical = [&](const TensorDesc& desc, const void* from) {
-      std::byte* to = take(desc);
+    const auto to_logical = [&](const TensorDesc& desc, const void* from, size_t at) {
+      std::byte* to = args.scratch + at;
       copy_box({desc.dims, logical_strides(desc.dims), memory_strides(desc.dims)}, to, from, dtype_bytes(desc.dtype),
                args.pool);
       return to;
     };
     const TensorDesc& result = args.out_desc[0];
-    const void* data = state.copies_input ? to_logical(args.in_desc[0], args.in[0]) : args.in[0];
+    const void* data = state.copies_input ? to_logical(args.in_desc[0], args.in[0], state.input_at) : args.in[0];
     const void* residual = args.in.size() == 2 ? args.in[1] : nullptr;
-    if (residual != nullptr && state.copies_output) residual = to_logical(args.in_desc[1], residual);
-    void* out = state.copies_output ? take(result) : args.out[0];
+    if (residual != nullptr && state.copies_output) residual = to_logical(args.in_desc[1], residual, state.residual_at);
+    void* out = state.copies_output ? args.scratch + state.output_at : args.out[0];
     product_->run({.data = static_cast<const std::byte*>(data),
                    .residual = residual,
                    .out = out,
@@ -107,9 +107,6 @@ class GemmOp final : public NodeOp {
     if (dims.rank != 2) fail_node(node, "its weight has shape ", dims.text(), ", expected 2 sizes");
     return dims[0];
   }
-
-  // A copy, 64-byte aligned, with the readable bytes behind it that kernels may touch.
-  static size_t padded(size_t bytes) { return (bytes + kReadPadding + 63) / 64 * 64; }
 
   Epilogue epilogue_;
   std::optional<Product> product_;

@@ -31,13 +31,15 @@ class SizesOf {
   [[nodiscard]] size_t count() const { return factors_.size(); }
 
   [[nodiscard]] Dims of(const NodeDef& node, std::span<const TensorDesc> in) const {
-    std::vector<int64_t> sizes;
-    for (size_t i = 0; i < count(); ++i) sizes.push_back(inputs_[i] < 0 ? factors_[i] : part(node, in, i));
-    return Dims::from(sizes);
+    Dims sizes;
+    for (size_t i = 0; i < count(); ++i) sizes[sizes.rank++] = inputs_[i] < 0 ? Size(factors_[i]) : part(node, in, i);
+    if (!sizes.within_limits())
+      fail_shape(node, "its shape ", sizes.text(), " is over the limit of ", kMaxElements, " elements");
+    return sizes;
   }
 
  private:
-  [[nodiscard]] int64_t part(const NodeDef& node, std::span<const TensorDesc> in, size_t i) const {
+  [[nodiscard]] Size part(const NodeDef& node, std::span<const TensorDesc> in, size_t i) const {
     const Dims& from = in[static_cast<size_t>(inputs_[i])].dims;
     const auto axis = static_cast<int>(axes_[i]);
     if (axis >= from.rank) fail_shape(node, "a size comes from axis ", axis, " of ", from.text());

@@ -11,7 +11,7 @@ namespace fewbins {
 
 Strides logical_strides(const Dims& dims) {
   Strides strides{};
-  int64_t step = 1;
+  Size step = 1;
   for (int axis = dims.rank - 1; axis >= 0; --axis) {
     const auto i = static_cast<size_t>(axis);
     strides[i] = step;
@@ -22,9 +22,9 @@ Strides logical_strides(const Dims& dims) {
 
 Strides memory_strides(const Dims& dims) {
   if (dims.rank != 4) return logical_strides(dims);
-  const int64_t c = dims.d[1];
-  const int64_t h = dims.d[2];
-  const int64_t w = dims.d[3];
+  const Size c = dims.d[1];
+  const Size h = dims.d[2];
+  const Size w = dims.d[3];
   return {h * w * c, 1, w * c, c};
 }
 
@@ -58,8 +58,8 @@ Loops normalise(const CopyBox& box) {
     const Axis& axis = sorted.axes[i];
     if (merged.count > 0) {
       Axis& last = merged.axes[merged.count - 1];
-      if (last.dst == axis.dst * axis.size && last.src == axis.src * axis.size) {
-        last = {last.size * axis.size, axis.dst, axis.src};
+      if (last.dst == Size(axis.dst) * axis.size && last.src == Size(axis.src) * axis.size) {
+        last = {Size(last.size) * axis.size, axis.dst, axis.src};
         continue;
       }
     }
@@ -107,11 +107,11 @@ void copy_loops(T* dst, const T* src, const Loops& loops, size_t depth) {
 template <typename T>
 void copy_typed(const Loops& loops, T* dst, const T* src, ThreadPool& pool) {
   constexpr int64_t kSmall = 16384;
-  int64_t total = 1;
+  Size total = 1;
   for (size_t i = 0; i < loops.count; ++i) total *= loops.axes[i].size;
   const Axis outer = loops.axes[0];
   if (total < kSmall) return copy_loops(dst, src, loops, 0);
-  const int64_t grain = std::max<int64_t>(1, kSmall * outer.size / total);
+  const int64_t grain = std::max<int64_t>(1, Size(kSmall) * outer.size / total);
   pool.parallel_for(outer.size, grain, [&](int64_t begin, int64_t end, int) {
     Loops part = loops;
     part.axes[0].size = end - begin;

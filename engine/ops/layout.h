@@ -12,7 +12,7 @@ namespace fewbins {
 
 class ThreadPool;
 
-using Strides = std::array<int64_t, 8>;
+using Strides = std::array<Size, kMaxRank>;
 
 // Strides of the logical axes, in elements. Rank-4 activations are NHWC: (N, C, H, W) steps by (HWC, 1, WC, C).
 // All other ranks are row-major.

@@ -24,7 +24,7 @@ constexpr int64_t kPartColumns = kPanels * kTileColumns;
 struct Matrices {
   int64_t row = 0;  // steps
   int64_t column = 0;
-  Strides stack{};  // by the output's axes, 0 where the operand is one for all
+  std::array<int64_t, kMaxRank> stack{};  // by the output's axes, 0 where the operand is one for all
 };
 
 struct MatMulState final : OpState {
@@ -40,7 +40,7 @@ Matrices matrices_of(const Dims& dims, const Dims& out) {
   const int more = out.rank - dims.rank;
   for (int axis = more; axis < out.rank - 2; ++axis) {
     const int own = axis - more;
-    result.stack[static_cast<size_t>(axis)] = dims[own] == 1 ? 0 : strides[static_cast<size_t>(own)];
+    result.stack[static_cast<size_t>(axis)] = dims[own] == 1 ? Size(0) : strides[static_cast<size_t>(own)];
   }
   return result;
 }

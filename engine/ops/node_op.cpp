@@ -47,10 +47,10 @@ void require_same_real_type(const NodeDef& node, const OpContext& context) {
 
 int64_t expected_rows(const Dims& dims, int axis) {
   if (axis < 0 || axis >= dims.rank) return 0;
-  int64_t rows = 1;
+  Size rows = 1;
   for (int i = 0; i < dims.rank; ++i) {
     if (i == axis) continue;
-    const int64_t size = i == 0 && dims[i] < 0 ? 1 : dims[i];
+    const Size size = i == 0 && dims[i] < 0 ? Size(1) : dims[i];
     if (size < 1 || rows > kMaxElements / size) return 0;
     rows *= size;
   }

@@ -44,8 +44,8 @@ struct NormalizeState final : OpState {
   int64_t terms = 1;  // elements that share a mean
 };
 
-int64_t combinations(const std::vector<Axis>& axes) {
-  int64_t count = 1;
+Size combinations(const std::vector<Axis>& axes) {
+  Size count = 1;
   for (const Axis& axis : axes) count *= axis.size;
   return count;
 }
@@ -127,10 +127,10 @@ class NormalizeOp final : public NodeOp {
       if (size == 1) return;
       if (!loops.empty() && loops.back().reduced == reduced) {
         Axis& last = loops.back().axis;
-        bool joins = last.step == step * size;
-        for (size_t p = 0; p < kParams; ++p) joins = joins && last.param[p] == param[p] * size;
+        bool joins = last.step == Size(step) * size;
+        for (size_t p = 0; p < kParams; ++p) joins = joins && last.param[p] == Size(param[p]) * size;
         if (joins) {
-          last = {last.size * size, step, param};
+          last = {Size(last.size) * size, step, param};
           return;
         }
       }
@@ -220,11 +220,11 @@ class NormalizeOp final : public NodeOp {
     if (values.empty()) fail_node(node_, "its ", role, " is empty");
     param.values.resize(values.size());
     for (int64_t i = 0; i < static_cast<int64_t>(values.size()); ++i) {
-      int64_t target = 0;
+      Size target = 0;
       for (int axis = 0; axis < rank; ++axis) {
         const auto a = static_cast<size_t>(axis);
         target += i / from[a] % param.dims[axis] * to[a];
-        param.steps[a] = param.dims[axis] == 1 ? 0 : to[a];
+        param.steps[a] = param.dims[axis] == 1 ? Size(0) : to[a];
       }
       param.values[static_cast<size_t>(target)] = values[static_cast<size_t>(i)];
     }

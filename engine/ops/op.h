@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/cpu.h"
 #include "base/memory_budget.h"
@@ -32,7 +33,7 @@ struct TensorDesc {
   Dims dims;  // logical order
   AffineInfo affine;
 
-  [[nodiscard]] size_t bytes() const { return static_cast<size_t>(dims.count()) * dtype_bytes(dtype); }
+  [[nodiscard]] size_t bytes() const { return memory_size(dims.count() * dtype_bytes(dtype)); }
 };
 
 // What a factory may know besides the node: the whole model (already checked), and what the kernels may use.
@@ -127,5 +128,8 @@ class Op {
 
 // The operator of a node. Throws Error(model_file) for an unknown operator and for attributes that are not its own.
 [[nodiscard]] std::unique_ptr<Op> make_op(const NodeDef& node, const OpContext& context);
+
+// The operators of the registry, by name.
+[[nodiscard]] const std::vector<std::string_view>& op_names();
 
 }  // namespace fewbins

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "base/scratch.h"
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "ops/epilogue.h"
@@ -26,7 +27,7 @@ struct PoolState final : OpState {
   std::vector<int64_t> row_counts;     // per output row: taps that count in an average
   std::vector<int64_t> column_counts;  // per output column
   std::map<int64_t, Epilogue> means;   // by how many elements are averaged
-  size_t pointer_bytes = 0;            // of a slot's scratch
+  size_t sums_at = 0;                  // in a slot's scratch memory, behind the pointers
 };
 
 // How many taps of output `o` an average counts: those inside the input, or inside the padded input.
@@ -35,8 +36,6 @@ int64_t counted(const Extent& extent, int64_t o, bool with_padding) {
                                          : extent.taps_between(o, 0, extent.in);
   return end - first;
 }
-
-size_t round_up(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 class PoolOp : public NodeOp {
  public:
@@ -47,7 +46,7 @@ class PoolOp : public NodeOp {
     window_ = read_window(attrs, true);
     window_.ceil_mode = attrs.boolean("ceil_mode");
     for (size_t axis = 0; axis < 2; ++axis) {
-      const int64_t span = (window_.kernel[axis] - 1) * window_.dilations[axis] + 1;
+      const Size span = window_span(window_, axis);
       if (window_.pads_begin[axis] >= span || window_.pads_end[axis] >= span)
         fail_node(node, "pads must be smaller than the window, which spans ", span);
     }
@@ -66,10 +65,10 @@ class PoolOp : public NodeOp {
     state->rows = window_extent(window_, 0, dims[2], node_);
     state->columns = window_extent(window_, 1, dims[3], node_);
     state->form = "direct";
-    const int64_t most = std::min(state->rows.kernel, dims[2]) * std::min(state->columns.kernel, dims[3]);
-    state->pointer_bytes = round_up(static_cast<size_t>(most) * sizeof(void*));
-    // Behind the pointers the sums of one pixel: double for floats, int32 for levels.
-    state->scratch_bytes_per_slot = state->pointer_bytes + round_up(static_cast<size_t>(dims[1]) * sizeof(double));
+    ScratchLayout slot;
+    slot.add<void*>(std::min(state->rows.kernel, dims[2]) * std::min(state->columns.kernel, dims[3]));
+    state->sums_at = slot.add<double>(dims[1]);  // of one pixel: double for floats, int32 for levels
+    state->scratch_bytes_per_slot = slot.total();
     prepare_means(args, *state);
     return state;
   }
@@ -118,7 +117,7 @@ class PoolOp : public NodeOp {
           pointers[count++] = image + static_cast<size_t>(line + state.columns.source(ox, b)) * pixel_bytes;
       }
       pool_one(args, state,
-               {{pointers, count}, oy, ox, (row * state.columns.out + ox) * dims[1], scratch + state.pointer_bytes});
+               {{pointers, count}, oy, ox, (row * state.columns.out + ox) * dims[1], scratch + state.sums_at});
     }
   }
 };
@@ -184,7 +183,7 @@ class AveragePoolOp final : public PoolOp {
     const std::set<int64_t> columns(state.column_counts.begin(), state.column_counts.end());
     for (const int64_t row : rows) {
       for (const int64_t column : columns) {
-        const int64_t n = std::max<int64_t>(1, row * column);
+        const Size n = std::max<Size>(1, Size(row) * column);
         counts.insert(n);
         if (n > std::numeric_limits<int32_t>::max() / 255 || counts.size() > kMostCounts)
           fail_shape(node_, "its windows over the padded input are too large");

@@ -38,8 +38,8 @@ class PReluOp final : public NodeOp {
     const auto* x = args.input<float>(0);
     auto* y = args.output<float>(0);
     // How many neighbours in memory share a channel.
-    const int64_t step = dims.rank < 2 ? 1 : memory_strides(dims)[1];
-    const int64_t run = channels() == 1 ? dims.count() : step;
+    const int64_t step = dims.rank < 2 ? Size(1) : memory_strides(dims)[1];
+    const int64_t run = channels() == 1 ? int64_t{dims.count()} : step;
     args.pool.parallel_for(dims.count(), 4096, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) {
         const float slope = slope_[static_cast<size_t>(i / run % channels())];

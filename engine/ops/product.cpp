@@ -215,7 +215,7 @@ void Product::store(const Call& call, const Part& part, const std::byte* acc, in
         {.acc = acc + index((row - part.first_row) * nr) * sizeof(int32_t),
          .acc_stride = kernel_->nr,
          .rows = index(end - row),
-         .cols = index(std::min(nr, shape_.columns - column)),
+         .cols = index(std::min<int64_t>(nr, shape_.columns - column)),
          .first = index(first),
          .bias = bias_.empty() ? nullptr : bias_.data() + first,
          .residual = call.residual == nullptr ? nullptr : static_cast<const std::byte*>(call.residual) + offset * bytes,

@@ -16,11 +16,11 @@
 namespace fewbins {
 
 struct ProductShape {
-  int64_t groups = 1;
-  int64_t columns = 1;  // per group: output channels
-  int64_t taps = 1;
-  int64_t channels = 1;  // per group and tap: input channels
-  int64_t rows = 0;      // of a run, as expected: a matter of speed alone; 0: many
+  Size groups = 1;
+  Size columns = 1;  // per group: output channels
+  Size taps = 1;
+  Size channels = 1;  // per group and tap: input channels
+  int64_t rows = 0;   // of a run, as expected: a matter of speed alone; 0: many
 };
 
 // int8 weights [group][column][tap][channel]; where they come from a table of 16, also the indices into it.

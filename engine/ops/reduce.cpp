@@ -32,8 +32,8 @@ struct ReduceState final : OpState {
   std::vector<Axis> outer;    // kept axes but the inner one
   std::vector<Axis> reduced;  // in logical order
   Axis inner;                 // a kept axis of input step 1, or a single element
-  int64_t lines = 1;          // combinations of the outer axes
-  int64_t terms = 1;          // elements per output
+  Size lines = 1;             // combinations of the outer axes
+  Size terms = 1;             // elements per output
   std::optional<Epilogue> epilogue;
 };
 
@@ -83,7 +83,7 @@ class ReduceOp final : public NodeOp {
     for (int axis = 0; axis < from.rank; ++axis) {
       const bool gone = is_reduced(axis);
       if (gone && from[axis] == 0) fail_shape(node_, "nothing to reduce in an input of shape ", from.text());
-      if (!gone || keepdims_) dims[dims.rank++] = gone ? 1 : from[axis];
+      if (!gone || keepdims_) dims[dims.rank++] = gone ? Size(1) : from[axis];
     }
     out[0].dims = dims;
   }
@@ -111,7 +111,7 @@ class ReduceOp final : public NodeOp {
       }
     }
     if (requantize_) {
-      const int64_t divisor = function_ == Function::mean ? state->terms : 1;
+      const Size divisor = function_ == Function::mean ? state->terms : Size(1);
       if (state->terms * (args.in[0].affine.hi - args.in[0].affine.lo) > std::numeric_limits<int32_t>::max())
         fail_shape(node_, "a sum of ", state->terms, " levels does not fit 32 bits");
       state->epilogue = Epilogue::mean(node_, isa_, *requantize_, args.in[0].affine, divisor, args.out[0]);

@@ -103,6 +103,15 @@ void check_attributes(const NodeDef& node, const std::vector<std::string_view>& 
 
 }  // namespace
 
+const std::vector<std::string_view>& op_names() {
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> all;
+    for (const Row& row : kRows) all.push_back(row.op);
+    return all;
+  }();
+  return names;
+}
+
 std::unique_ptr<Op> make_op(const NodeDef& node, const OpContext& context) {
   const auto row = std::ranges::find(kRows, std::string_view(node.op), &Row::op);
   if (row == kRows.end())
@@ -110,7 +119,7 @@ std::unique_ptr<Op> make_op(const NodeDef& node, const OpContext& context) {
          "' is unknown to this release; update fewbins");
   const NodeDef filled = with_values_before(node, context.model.format_minor);
   check_attributes(filled, split(row->attributes));
-  return row->make(filled, context);
+  return with_node_name(filled, [&] { return row->make(filled, context); });
 }
 
 }  // namespace fewbins

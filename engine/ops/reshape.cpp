@@ -35,7 +35,7 @@ class ReshapeOp final : public NodeOp {
   void infer(std::span<const TensorDesc> in, std::span<TensorDesc> out) const override {
     const Dims& from = in[0].dims;
     std::vector<int64_t> sizes = shape_;
-    int64_t known = 1;
+    Size known = 1;
     int64_t* free = nullptr;
     for (size_t i = 0; i < sizes.size(); ++i) {
       if (!axes_.empty() && axes_[i] >= 0) {
@@ -49,7 +49,9 @@ class ReshapeOp final : public NodeOp {
         free = &sizes[i];
         continue;
       }
-      if (__builtin_mul_overflow(known, sizes[i], &known)) fail_shape(node_, "the new shape is over the limits");
+      // Bounded at each step, so that no order of the sizes leaves 64 bits before a 0 ends it.
+      known *= sizes[i];
+      if (known > kMaxElements) fail_shape(node_, "the new shape has more than ", kMaxElements, " elements");
     }
     if (free != nullptr) {
       if (known == 0 || from.count() % known != 0)

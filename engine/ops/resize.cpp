@@ -93,7 +93,7 @@ class ResizeOp final : public NodeOp {
       args.budget.charge((Size(to[2]) + to[3]) * 2 * sizeof(Mix), "tables of its rows and columns");
       state->rows = mixes(0, from, to);
       state->columns = mixes(1, from, to);
-      state->scratch_bytes_per_slot = static_cast<size_t>(from[1]) * sizeof(int32_t);
+      state->scratch_bytes_per_slot = memory_size(from[1] * sizeof(int32_t));
       return state;
     }
     state->form = "nearest";

@@ -48,10 +48,10 @@ class SliceOp final : public NodeOp {
     const Dims& from = args.in_desc[0].dims;
     const Dims& to = args.out_desc[0].dims;
     CopyBox box{to, memory_strides(to), memory_strides(from)};
-    int64_t offset = 0;
+    Size offset = 0;
     for (size_t i = 0; i < axes_.size(); ++i) {
       const Cut piece = cut(i, from[static_cast<int>(axes_[i])]);
-      int64_t& stride = box.src_strides[static_cast<size_t>(axes_[i])];
+      Size& stride = box.src_strides[static_cast<size_t>(axes_[i])];
       offset += piece.start * stride;
       // One element needs no step, and a huge one would overflow.
       stride = piece.count > 1 ? stride * piece.step : stride;

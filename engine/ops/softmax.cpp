@@ -27,7 +27,7 @@ class SoftmaxOp final : public NodeOp {
 
   std::unique_ptr<OpState> prepare(const PrepareArgs& args) const override {
     auto state = std::make_unique<OpState>();
-    state->scratch_bytes_per_slot = static_cast<size_t>(args.in[0].dims[axis_]) * sizeof(double);
+    state->scratch_bytes_per_slot = memory_size(args.in[0].dims[axis_] * sizeof(double));
     return state;
   }
 

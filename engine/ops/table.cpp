@@ -51,7 +51,7 @@ class TableOp final : public NodeOp {
     const Dims& dims = args.in_desc[0].dims;
     const auto* u = args.input<uint8_t>(0);
     // How many neighbours in memory share a channel.
-    const auto run = static_cast<size_t>(dims.rank < 2 ? 1 : memory_strides(dims)[1]);
+    const auto run = static_cast<size_t>(dims.rank < 2 ? Size(1) : memory_strides(dims)[1]);
     args.pool.parallel_for(dims.count(), kGrain, [&](int64_t begin, int64_t end, int) {
       if (!entries_.floats.empty()) return look_up(entries_.floats, u, args.output<float>(0), begin, end, run);
       if (entries_.channels != 1) return look_up(entries_.bytes, u, args.output<uint8_t>(0), begin, end, run);

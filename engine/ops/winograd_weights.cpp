@@ -154,7 +154,7 @@ std::optional<WinogradWeights> WinogradWeights::make(WinogradForm form, Isa isa,
   if (!result.join_widths(choose)) return std::nullopt;
 
   const size_t nr = result.nr();
-  result.panels_ = (kernels.columns + nr - 1) / nr;
+  result.panels_ = memory_size(ceil_div(kernels.columns, nr));
   for (WinogradPosition& position : result.positions_) {
     position.depth = depth_of(*position.kernel, kernels.channels);
     position.panel_offset = result.panel_bytes_;
@@ -165,7 +165,7 @@ std::optional<WinogradWeights> WinogradWeights::make(WinogradForm form, Isa isa,
   const Size constants = Size(result.panels_) * matrices.outputs() * nr * sizeof(int32_t);
   if (!budget.fits(temporary + 2 * (packed + constants))) return std::nullopt;
   result.packed_ = AlignedBytes(memory_size(packed));
-  result.constants_.assign(result.panels_ * matrices.outputs() * nr, 0);
+  result.constants_.assign(memory_size(Size(result.panels_) * matrices.outputs() * nr), 0);
   std::vector<int32_t> sums(kernels.columns);
   for (size_t p = 0; p < matrices.positions(); ++p) {
     const WinogradPosition& position = result.positions_[p];

@@ -10,7 +10,7 @@
 namespace fewbins {
 namespace {
 
-constexpr size_t round_up(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+size_t padded(size_t bytes) { return memory_size(round_up(bytes, kAlignment)); }
 
 }  // namespace
 
@@ -27,7 +27,7 @@ size_t plan_arena(std::vector<Lifetime>& pieces, uint64_t limit) {
     if (piece.bytes == 0) break;  // nothing to place, here and after
     if (piece.bytes > limit)
       fail(ErrorCode::out_of_memory, "a tensor of ", piece.bytes, " bytes is over the limit of ", limit);
-    const size_t need = round_up(piece.bytes);
+    const size_t need = padded(piece.bytes);
     size_t end = 0;  // of the occupied memory so far
     size_t best = SIZE_MAX;
     size_t best_gap = SIZE_MAX;
@@ -38,7 +38,7 @@ size_t plan_arena(std::vector<Lifetime>& pieces, uint64_t limit) {
         best = end;
         best_gap = taken.offset - end;
       }
-      end = std::max(end, taken.offset + round_up(taken.bytes));
+      end = std::max(end, taken.offset + padded(taken.bytes));
     }
     piece.offset = best == SIZE_MAX ? end : best;
     total = std::max(total, piece.offset + need);

@@ -78,8 +78,8 @@ void quantize_input(const TensorDesc& levels, std::span<const float> offset, Isa
                     ThreadPool& pool) {
   constexpr int64_t kPixels = 4096;  // of one piece of work
   const int64_t channels = levels.dims[1];
-  const int64_t plane = levels.dims[2] * levels.dims[3];
-  const int64_t pieces = (plane + kPixels - 1) / kPixels;  // of one image
+  const Size plane = levels.dims[2] * levels.dims[3];
+  const Size pieces = ceil_div(plane, kPixels);  // of one image
   const auto quantize = select_elementwise(isa).quantize_planes;
   pool.parallel_for(levels.dims[0] * pieces, 1, [&](int64_t begin, int64_t end, int /*slot*/) {
     for (int64_t piece = begin; piece < end; ++piece) {
@@ -89,7 +89,7 @@ void quantize_input(const TensorDesc& levels, std::span<const float> offset, Isa
       task.x = from + image + first;
       task.plane_stride = static_cast<size_t>(plane);
       task.channels = task.out_channels = static_cast<size_t>(channels);
-      task.pixels = static_cast<size_t>(std::min(kPixels, plane - first));
+      task.pixels = static_cast<size_t>(std::min<int64_t>(kPixels, plane - first));
       task.scale = levels.affine.scale;
       task.z = levels.affine.zero_point;
       task.lo = levels.affine.lo;

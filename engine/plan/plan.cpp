@@ -7,6 +7,7 @@
 #include "base/aligned.h"
 #include "base/error.h"
 #include "file/limits.h"
+#include "ops/attrs.h"
 #include "plan/arena.h"
 #include "plan/inputs.h"
 
@@ -120,7 +121,7 @@ void Plan::infer(const Program& program) {
       out.push_back(descs_[value]);
       out.back().dims = {};
     }
-    step.op->infer(in, out);
+    with_node_name(*step.node, [&] { step.op->infer(in, out); });
     for (size_t i = 0; i < out.size(); ++i) {
       const Value& value = program.values()[step.outputs[i]];
       const Dims& dims = out[i].dims;
@@ -150,7 +151,7 @@ void Plan::prepare(const Program& program, int threads) {
     for (const size_t value : step.outputs) out.push_back(descs_[value]);
     PlannedStep planned;
     budget.set_place(step.node->text());
-    planned.state = step.op->prepare({in, out, threads, budget});
+    planned.state = with_node_name(*step.node, [&] { return step.op->prepare({in, out, threads, budget}); });
     steps_.push_back(std::move(planned));
   }
 }
@@ -219,7 +220,7 @@ void Plan::place(const Program& program, int threads, Reuse reuse) {
     PlannedStep& planned = steps_[static_cast<size_t>(s)];
     for (const size_t value : step.outputs)
       if (root[value] == value) piece_of[value] = add(descs_[value].bytes(), s, std::max(s, root_last[value]));
-    planned.slot_stride = (planned.state->scratch_bytes_per_slot + kAlignment - 1) / kAlignment * kAlignment;
+    planned.slot_stride = memory_size(round_up(planned.state->scratch_bytes_per_slot, kAlignment));
     const size_t whole = pieces.size();
     pieces.push_back({planned.state->scratch_bytes, s, s, 0});
     pieces.push_back({memory_size(Size(planned.slot_stride) * threads), s, s, 0});

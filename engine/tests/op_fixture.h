@@ -19,11 +19,19 @@ class OneOp : public OneNode {
  public:
   using OneNode::OneNode;
 
-  // The output's dims for these input dims.
-  [[nodiscard]] Dims infer(const Op& op, const std::vector<Dims>& dims) const {
-    TensorDesc out = describe_output();
-    op.infer(describe_inputs(dims), {&out, 1});
-    return out.dims;
+  // The outputs for these input dims.
+  [[nodiscard]] std::vector<TensorDesc> infer_all(const Op& op, const std::vector<Dims>& dims) const {
+    std::vector<TensorDesc> out = describe_outputs();
+    op.infer(describe_inputs(dims), out);
+    return out;
+  }
+  // The first output's dims.
+  [[nodiscard]] Dims infer(const Op& op, const std::vector<Dims>& dims) const { return infer_all(op, dims)[0].dims; }
+
+  // What the operator prepares for these operands, whose sizes are inferred already.
+  [[nodiscard]] std::unique_ptr<OpState> prepare(const Op& op, const std::vector<TensorDesc>& in,
+                                                 const std::vector<TensorDesc>& out) const {
+    return op.prepare({in, out, 2, budget()});
   }
 
   // Runs on operands as they lie in memory, and gives the output so. Buffers are exactly as long as op.h promises, so
@@ -34,8 +42,7 @@ class OneOp : public OneNode {
                                      std::string_view forced_kernel = {}) const {
     const std::unique_ptr<Op> op = make(isa, forced_kernel);
     const std::vector<TensorDesc> in = describe_inputs(dims);
-    std::vector<TensorDesc> out{describe_output()};
-    op->infer(in, out);
+    const std::vector<TensorDesc> out = infer_all(*op, dims);
     ThreadPool pool(threads);
     const std::unique_ptr<OpState> state = op->prepare({in, out, pool.size(), budget()});
     if (form != nullptr) *form = state->form;
@@ -46,13 +53,14 @@ class OneOp : public OneNode {
       std::memcpy(buffers.back().data(), operands[i], in[i].bytes());
       inputs.push_back(buffers.back().data());
     }
-    AlignedBytes result(out[0].bytes());
+    std::vector<AlignedBytes> results;
+    std::vector<void*> outputs;
+    for (const TensorDesc& desc : out) outputs.push_back(results.emplace_back(desc.bytes()).data());
     AlignedBytes scratch(state->scratch_bytes);
     const size_t stride = (state->scratch_bytes_per_slot + 63) / 64 * 64;
     AlignedBytes slots(stride * static_cast<size_t>(pool.size()));
-    std::vector<void*> outputs{result.data()};
     op->run({inputs, outputs, in, out, *state, scratch.data(), slots.data(), stride, pool});
-    const Out* first = result.as<Out>();
+    const Out* first = results[0].as<Out>();
     return {first, first + out[0].dims.count()};
   }
 };

@@ -29,7 +29,7 @@ void for_each_index(const Dims& dims, const Visit& visit) {
 }
 
 size_t offset_of(const std::array<int64_t, kMaxRank>& index, const Strides& strides, int rank) {
-  int64_t offset = 0;
+  Size offset = 0;
   for (int axis = 0; axis < rank; ++axis)
     offset += index[static_cast<size_t>(axis)] * strides[static_cast<size_t>(axis)];
   return static_cast<size_t>(offset);
@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(a_copied_box_equals_a_loop_over_its_elements) {
       for (Strides* strides : {&box.dst_strides, &box.src_strides}) {
         for (size_t i = order.size(); i > 1; --i)
           std::swap(order[i - 1], order[static_cast<size_t>(random.integer(0, static_cast<int>(i) - 1))]);
-        int64_t step = 1;
+        Size step = 1;
         for (const size_t axis : order) {
           (*strides)[axis] = step;
           step *= dims.d[axis];
