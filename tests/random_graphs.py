@@ -269,6 +269,13 @@ class _Builder:
             return self.emit("PRelu", [x, self.constant(slope)], x.shape)
         if kind == "LeakyRelu":
             return self.emit("LeakyRelu", [x], x.shape, alpha=float(self.pick((0.01, 0.125, 0.3, -0.2, 1.5))))
+        if kind in ("Relu by mask", "LeakyRelu by Where"):
+            # Functions without a jump, so that a level more or less changes little.
+            positive = self.emit("Greater", [x, self.constant(np.zeros(1, np.float32))], x.shape)
+            if kind == "Relu by mask":
+                return self.emit("Mul", [x, self.emit("Cast", [positive], x.shape, to=TensorProto.FLOAT)], x.shape)
+            low = self.emit("Mul", [x, self.constant(np.float32([0.25]))], x.shape)
+            return self.emit("Where", [self.emit("Not", [positive], x.shape), low, x], x.shape)
         if kind == "Silu":
             return self.emit("Mul", [x, self.emit("Sigmoid", [x], x.shape)], x.shape)
         if kind == "HardSwish" and self.opset < 14:
@@ -585,7 +592,20 @@ class _Builder:
         y = self.gemm(y)
         if self.chance(0.4):
             y = self.gemm(self.activation(y))
+        if self.chance(0.2):
+            y = self.ranked(y)
         return self.emit("Softmax", [y], y.shape, axis=1) if self.chance(0.4) else y
+
+    def ranked(self, x: Value) -> Value:
+        """The largest values in order, times a factor that is 1 whatever the place of the largest is."""
+        (classes,) = x.shape
+        place = self.emit("ArgMax", [x], (1,), axis=1)
+        factor = self.emit("Gather", [self.constant(np.ones(classes, np.float32)), place], (1,))
+        x = self.emit("Mul", [x, factor], x.shape)
+        count = self.integer(1, classes)
+        y = self.emit("TopK", [x, self.ints(count)], (count,), axis=1)
+        self.nodes[-1].output.append(f"{y.name}_places")
+        return y
 
     def gemm(self, x: Value) -> Value:
         (depth,) = x.shape
@@ -612,5 +632,5 @@ FREE_SIZE_BLOCKS = ("places", "places", "places")
 ACTIVATIONS = (
     "Relu", "Relu", "Relu6", "Clip", "LeakyRelu", "LeakyRelu", "PRelu", "HardSwish", "HardSwish by parts", "Silu",
     "Sigmoid", "Tanh", "HardSigmoid", "Elu", "Gelu", "Softplus", "Exp", "Sqrt", "Log", "Reciprocal", "Pow", "Abs",
-    "Neg",
+    "Neg", "Relu by mask", "LeakyRelu by Where",
 )  # fmt: skip
