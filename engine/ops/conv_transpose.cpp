@@ -26,14 +26,15 @@ struct Phase {
   std::vector<int64_t> shifts;
 };
 
+struct ProductCall {
+  RowSource source;
+  RowTarget target;
+  int64_t rows = 0;
+};
+
 struct TransposeState final : OpState {
-  struct Call {
-    RowSource source;
-    RowTarget target;
-    int64_t rows = 0;
-  };
-  std::optional<Call> background;
-  std::vector<Call> calls;  // one per product
+  std::optional<ProductCall> background;
+  std::vector<ProductCall> calls;  // one per product
 };
 
 // The phases that meet a tap, at most one for each tap.
@@ -71,7 +72,7 @@ class ConvTransposeOp final : public NodeOp {
 
   void run(const RunArgs& args) const override {
     const auto& state = static_cast<const TransposeState&>(args.state);
-    const auto run_one = [&](const Product& product, const TransposeState::Call& call) {
+    const auto run_one = [&](const Product& product, const ProductCall& call) {
       if (call.rows == 0) return;
       product.run({.data = args.input<std::byte>(0),
                    .residual = args.in.size() == 2 ? args.in[1] : nullptr,
@@ -196,19 +197,19 @@ std::unique_ptr<OpState> ConvTransposeOp::prepare(const PrepareArgs& args) const
   const int64_t image = strides[0];
   const size_t pixel = pixel_bytes();
   if (background_) {
-    TransposeState::Call& call = state->background.emplace();
+    ProductCall& call = state->background.emplace();
     call.rows = from[0] * to[2] * to[3];
     call.source.windows = {{.outputs = to[2], .size = 0}, {.outputs = to[3], .size = 0}, pixel};
     call.target = {.run = call.rows, .step = to[1]};
     state->scratch_bytes_per_slot = background_->scratch_bytes_per_slot();
   }
-  args.budget.charge(Size(products_.size()) * sizeof(TransposeState::Call), "the products of its phases");
+  args.budget.charge(Size(products_.size()) * sizeof(ProductCall), "the products of its phases");
   for (const Phase& rows : rows_) {
     for (const Phase& columns : columns_) {
       const int64_t lines = count(to[2], rows.phase, window_.strides[0]);
       const int64_t run = count(to[3], columns.phase, window_.strides[1]);
       const Product& product = products_[state->calls.size()];
-      TransposeState::Call call;
+      ProductCall call;
       call.rows = from[0] * lines * run;
       args.budget.charge(Size(product.shape().taps + 1) * sizeof(int64_t), "the taps of its window");
       call.source.windows = {{.outputs = lines, .size = from[2], .step = 1, .shifts = rows.shifts},

@@ -40,7 +40,9 @@ class WhereOp final : public NodeOp {
   template <class T>
   static void pick(const RunArgs& args) {
     const auto& state = static_cast<const BroadcastState&>(args.state);
-    const auto [c, a, b] = state.line.step;
+    const int64_t c = state.line.step[0];
+    const int64_t a = state.line.step[1];
+    const int64_t b = state.line.step[2];
     for_each_run(state, args.pool, [&](const auto& at, int64_t out, int64_t count) {
       const auto* condition = args.input<uint8_t>(0) + at[0];
       const T* yes = args.input<T>(1) + at[1];

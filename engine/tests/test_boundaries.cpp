@@ -605,9 +605,11 @@ BOOST_AUTO_TEST_CASE(limits_are_allowed_and_one_past_them_is_refused) {
     for (const Trial& trial : make().trials) {
       std::string text;
       const End end = end_of(trial.one, trial.dims, text);
+      ++number;
+      // With 32-bit addresses tensors have fewer elements, so the largest that fit elsewhere are refused.
+      if (kMaxElements < kMaxDim && trial.end == End::fits && end == End::refused_sizes) continue;
       BOOST_TEST(end == trial.end, op << " trial " << number << " on " << trial.dims.front().text() << ": " << end
                                       << ", expected " << trial.end << "; " << text);
-      ++number;
     }
   }
 }
