@@ -54,7 +54,7 @@ typedef enum fewbins_status {
 typedef enum fewbins_dtype {
   /* All but pixels lie in the axis order of the model: N, C, H, W for images. */
   FEWBINS_FLOAT32 = 0,
-  FEWBINS_UINT8 = 1, /* for a float32 input of a model that carries its preprocessing: pixels in N, H, W, C order */
+  FEWBINS_UINT8 = 1, /* for a float32 input of a model that carries its preprocessing: pixels 0..255, N, H, W, C */
   FEWBINS_BOOL = 2,  /* one byte, 0 or 1 (as an input, any byte but 0 is true) */
   FEWBINS_INT32 = 3,
   FEWBINS_INT64 = 4

@@ -5,7 +5,8 @@
 
 writes the folder of the format version that this release writes, such as tests/models/v1.0/: for each network and
 scheme NAME.fewbins, and NAME.npz with an input `x` and the outputs. It is run once, by the release that introduces a
-version, and its files are never written again; tests/test_format_versions.py reads all of them.
+version, and its files are never written again; tests/test_format_versions.py reads all of them, and the engine's
+allocation tests run those of the newest version.
 """
 
 from __future__ import annotations
@@ -59,9 +60,22 @@ NETWORKS = {
         " picked = Gather<axis = 0>(table, i) }",
         [(6, 3, 3, 3), (4, 6, 1, 1)],
     ),
+    # normalizations, attention, and coordinates of a free height and width (since version 1.1)
+    "blocks": (
+        "(float[N,3,H,W] x) => (float[N,6,H,W] y, float[N,6,6] att) {"
+        " a = Conv<pads = [1,1,1,1]>(x, w0, b0) n = InstanceNormalization(a, slopes, b0) m = Mish(n)"
+        " d = Conv<pads = [1,1,1,1], group = 6>(m, w1, b1) t = Transpose<perm = [0,2,3,1]>(d)"
+        " l = LayerNormalization<axis = -1>(t, slopes) b = Transpose<perm = [0,3,1,2]>(l)"
+        " g = GlobalAveragePool(b) f = Flatten(g) u = Unsqueeze(f, axis2) r = Unsqueeze(f, axis1) att = MatMul(u, r)"
+        " size = Shape(b) wide = Gather(size, three) across = Range(nought, wide, unit) places = Cast<to = 1>(across)"
+        " batch = Gather(size, axis0) area = Gather(size, axes23) whole = Concat<axis = 0>(batch, axis1, area)"
+        " plane = Expand(places, whole) j = Concat<axis = 1>(b, plane) y = Conv(j, w2, b2) }",
+        [(6, 3, 3, 3), (6, 1, 3, 3), (6, 7, 1, 1)],
+    ),
 }
 SCHEMES = {
     "heads": ("8bit",),
+    "blocks": ("8bit",),
     "classifier": ("8bit", "255x33,first=8bit,last=8bit", "23x23:fixed", "8bit:shift", "u4", "lut4", "w15"),
     "unet": ("8bit", "255x33", "64x29:fixed"),
 }
@@ -78,6 +92,14 @@ def network(name: str) -> onnx.ModelProto:
         "half": np.float32(0.5),
         "zero": np.float32(0),
         "five": np.int64([5]),
+        "slopes": np.float32([1, 2, 0.5, 1, 1.5, 1]),
+        "nought": np.int64(0),
+        "unit": np.int64(1),
+        "three": np.int64(3),
+        "axis0": np.int64([0]),
+        "axis1": np.int64([1]),
+        "axis2": np.int64([2]),
+        "axes23": np.int64([2, 3]),
         "table": (np.arange(30).reshape(6, 5) / 4).astype(np.float32),
         "four_thirds": np.float32([1, 1, 4 / 3, 4 / 3]),
     }

@@ -130,9 +130,10 @@ struct Data {
     for (size_t i = 0; i < count; ++i) input[i] = static_cast<float>(i * 37 % 101) / 50.0F - 1.0F;
     std::vector<fewbins_shape> out(fewbins_output_count(session.handle));
     BOOST_REQUIRE(fewbins_output_shapes(session.handle, &shape, 1, out.data(), out.size(), nullptr) == FEWBINS_OK);
-    for (const fewbins_shape& one : out) {
-      count = 1;
-      for (int axis = 0; axis < one.rank; ++axis) count *= static_cast<size_t>(one.dims[axis]);
+    for (size_t i = 0; i < out.size(); ++i) {
+      BOOST_REQUIRE(fewbins_output_info(session.handle, i, &info, nullptr) == FEWBINS_OK);
+      count = element_bytes(info.dtype);
+      for (int axis = 0; axis < out[i].rank; ++axis) count *= static_cast<size_t>(out[i].dims[axis]);
       output.emplace_back(count);
     }
     places.resize(output.size());
@@ -140,8 +141,14 @@ struct Data {
 
   fewbins_shape shape{};
   std::vector<float> input;
-  std::vector<std::vector<float>> output;
+  std::vector<std::vector<std::byte>> output;
   std::vector<fewbins_output> places;
+
+ private:
+  static size_t element_bytes(fewbins_dtype dtype) {
+    if (dtype == FEWBINS_INT64) return 8;
+    return dtype == FEWBINS_FLOAT32 || dtype == FEWBINS_INT32 ? 4 : 1;
+  }
 };
 
 fewbins_status run(const Session& session, Data& data) {
@@ -152,10 +159,10 @@ fewbins_status run(const Session& session, Data& data) {
   in.dtype = FEWBINS_FLOAT32;
   in.shape = data.shape;
   for (size_t i = 0; i < data.output.size(); ++i) {
-    std::ranges::fill(data.output[i], -1.0F);
+    std::ranges::fill(data.output[i], std::byte{0xA5});
     data.places[i].struct_size = sizeof(fewbins_output);
     data.places[i].data = data.output[i].data();
-    data.places[i].bytes = data.output[i].size() * sizeof(float);
+    data.places[i].bytes = data.output[i].size();
   }
   fewbins_error* error = nullptr;
   const fewbins_status status = fewbins_run(session.handle, &in, 1, data.places.data(), data.places.size(), &error);
@@ -234,7 +241,7 @@ BOOST_AUTO_TEST_CASE(every_allocation_of_a_run_may_fail_and_the_next_run_is_righ
       BOOST_REQUIRE(load(one.bytes, threads, model) == FEWBINS_OK);
       Data data(model);
       BOOST_REQUIRE(run(model, data) == FEWBINS_OK);
-      const std::vector<std::vector<float>> right = data.output;
+      const std::vector<std::vector<std::byte>> right = data.output;
       for (const bool alone : {false, true}) {
         int64_t n = 0;
         for (bool happened = true; happened; ++n) {
