@@ -333,3 +333,11 @@ def test_warnings_are_one_line_on_stderr(place, tmp_path):
     assert next(line for line in done.stderr.splitlines() if "add scale 255" in line).startswith("fewbins: warning: ")
     (tmp_path / "units.json").write_text(json.dumps({**constants, "scale": 255}))
     assert "warning" not in cli(*arguments, "-o", tmp_path / "m.fewbins").stderr
+
+
+def test_inspect_names_the_types_of_inputs_and_outputs_that_are_not_float32(tmp_path):
+    path = tmp_path / "heads.onnx"
+    onnx.save(parse("(float[N,4] x) => (float[] y, bool[] big) { y = Relu(x) big = Greater(x, y) }", 17), path)
+    assert "outputs: y (N, 4), big bool (N, 4)" in cli("inspect", path).stdout
+    body = json.loads(cli("inspect", path, "--json").stdout)
+    assert [row["dtype"] for row in body["outputs"]] == ["float32", "bool"]

@@ -19,7 +19,7 @@ from fewbins.data.items import as_array
 from fewbins.data.preprocess import Preprocessing, check_layout, from_pixels
 from fewbins.errors import ArgumentError, ShapeError
 from fewbins.graph import Graph, Shape
-from fewbins.graph.show import html_table, shape_text, short_name, signature
+from fewbins.graph.show import html_table, shape_text, short_name, signature, tensor_text
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NUMPY_DTYPES = {
@@ -137,7 +137,10 @@ class Session:
         return f"of {len(self.source):,} bytes" if isinstance(self.source, bytes) else "of a QuantizedModel"
 
     def _signature(self) -> str:
-        return signature([(i.name, i.shape) for i in self.inputs], [(o.name, o.shape) for o in self.outputs])
+        def texts(infos: list[TensorInfo]) -> list[str]:
+            return [tensor_text(info.name, info.shape, NUMPY_DTYPES[info.type].name) for info in infos]
+
+        return signature(texts(self.inputs), texts(self.outputs))
 
     @cached_property
     def _preprocessing(self) -> Preprocessing | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import typer
 
@@ -20,6 +20,10 @@ from fewbins.cli.common import (
     print_table,
     size_text,
 )
+from fewbins.graph.show import tensor_text
+
+if TYPE_CHECKING:
+    from fewbins.graph import Tensor
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 TABLE_COLUMNS = 110  # a terminal with fewer shows a layer in lines, not in a row of a table
@@ -96,8 +100,8 @@ def _graph(graph: Any, plan: dict[str, dict[str, Any]]) -> dict[str, Any]:
         )
     return {
         "name": graph.name,
-        "inputs": [{"name": n, "shape": list(graph.tensors[n].shape)} for n in graph.inputs],
-        "outputs": [{"name": n, "shape": list(graph.tensors[n].shape)} for n in graph.outputs],
+        "inputs": [_tensor(graph.tensors[name]) for name in graph.inputs],
+        "outputs": [_tensor(graph.tensors[name]) for name in graph.outputs],
         "unread_inputs": [{"name": i.name, "type": i.type, "shape": list(i.shape)} for i in graph.unread],
         "ops": dict(Counter(node.op for node in graph.nodes)),
         "weights": sum(t.value.size for t in graph.tensors.values() if t.is_constant),
@@ -106,11 +110,15 @@ def _graph(graph: Any, plan: dict[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+
+
 def _print(body: dict[str, Any]) -> None:
     print_line(f"{body['path']}: {size_text(body['size_bytes'])}, {body['weights']:,} constants")
     for what in ("inputs", "outputs"):
-        shapes = ", ".join(f"{row['name']} ({', '.join(map(str, row['shape']))})" for row in body[what])
-        print_line(f"{what}: {shapes}")
+        shown = (tensor_text(row["name"], row["shape"], row["dtype"]) for row in body[what])
+        print_line(f"{what}: {', '.join(shown)}")
     if body["unread_inputs"]:
         print_line(f"inputs that nothing reads: {', '.join(row['name'] for row in body['unread_inputs'])}")
     if body["kind"] == "fewbins":

@@ -29,16 +29,23 @@ def short_name(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
-def signature(
-    inputs: Iterable[tuple[str, Iterable[int | str]]], outputs: Iterable[tuple[str, Iterable[int | str]]]
-) -> str:
-    """Inputs and outputs with their shapes.
+def tensor_text(name: str, shape: Iterable[int | str], dtype: str = "float32") -> str:
+    """An input or output: its name, its type where that is not float32, its sizes.
 
-    >>> signature([("x", ("N", 3))], [("a", ("N", 2)), ("b", ("N", 4))])
+    >>> tensor_text("x", ("N", 3)), tensor_text("mask", ("N", 2), "bool")
+    ('x (N, 3)', 'mask bool (N, 2)')
+    """
+    kind = "" if dtype == "float32" else f"{dtype} "
+    return f"{short_name(name)} {kind}{shape_text(shape)}"
+
+
+def signature(inputs: Iterable[str], outputs: Iterable[str]) -> str:
+    """Inputs and outputs, each as `tensor_text` has it.
+
+    >>> signature(["x (N, 3)"], ["a (N, 2)", "b (N, 4)"])
     'x (N, 3) -> a (N, 2), b (N, 4)'
     """
-    sides = [", ".join(f"{short_name(n)} {shape_text(map(str, s))}" for n, s in side) for side in (inputs, outputs)]
-    return " -> ".join(sides)
+    return f"{', '.join(inputs)} -> {', '.join(outputs)}"
 
 
 def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from fewbins.errors import GraphError
 from fewbins.graph.names import Names
-from fewbins.graph.show import html_table, shape_text, short_name, signature
+from fewbins.graph.show import html_table, shape_text, short_name, signature, tensor_text
 
 if TYPE_CHECKING:
     from fewbins.numerics import Affine
@@ -190,8 +190,8 @@ class Graph:
 
     def signature(self) -> str:
         """Inputs and outputs with their shapes, such as `x (N, 3, 8, 8) -> y (N, 10)`."""
-        sides = [[(name, self.tensors[name].shape) for name in names] for names in (self.inputs, self.outputs)]
-        return signature(*sides)
+        tensors = [[self.tensors[name] for name in names] for names in (self.inputs, self.outputs)]
+        return signature(*([tensor_text(t.name, t.shape, t.dtype) for t in side] for side in tensors))
 
     def _repr_html_(self) -> str:
         rows = [
