@@ -51,9 +51,10 @@ def make_models(folder: Path) -> list[tuple[Path, list[Path]]]:
     """Write model files and the inputs of each; return their paths."""
     made = []
     for name, graph, calibration, feed, schemes in networks(folder):
-        inputs = [folder / f"{name}_{key}.npy" for key in feed]
-        for path, x in zip(inputs, feed.values(), strict=True):
-            np.save(path, x)
+        # A random network may have an input that nothing reads: a program is not asked for it.
+        inputs = [folder / f"{name}_{key}.npy" for key in graph.inputs]
+        for path, key in zip(inputs, graph.inputs, strict=True):
+            np.save(path, feed[key])
         for scheme in schemes:
             made.append((folder / f"{name}_{scheme.replace(':', '_')}.fewbins", inputs))
             fewbins.quantize(graph, calibration, scheme=scheme).save(made[-1][0])
